@@ -1,0 +1,64 @@
+# Everything runs in .venv, which make builds from pinned versions with nothing but git, make and Python.
+
+VENV := .venv
+STAMP := $(VENV)/.built-in
+PINS := .ci/constraints.txt
+EXTRAS := dev
+BUILD_BACK_END := hatchling editables
+RUN := $(VENV)/bin/python -m
+MAYSEND := $(VENV)/bin/maysend --project config
+
+# The first Python on the path that is new enough.
+PYTHON = $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+
+# The stamp holds the directory it was built in: a venv that was moved, or whose Python is gone, is built anew.
+BUILT_IN := $(shell $(VENV)/bin/python -c 'print(open("$(STAMP)").read())' 2>/dev/null)
+
+.PHONY: help demo test check soak docs pins clean
+
+help:
+	@echo "make demo    whom may each campaign of the CDNOW store reach, and why not the others?"
+	@echo "make test    all tests but the long ones"
+	@echo "make check   formatting, lint, types, import contracts, then make test"
+	@echo "make soak    the long tests: thousands of draws, dozens of kills, real brokers"
+	@echo "make docs    write the generated pages of docs/ again"
+	@echo "make pins    choose newer versions of everything installed here (needs uv)"
+	@echo "make clean   remove .venv, caches and the demo's ledger and results"
+
+demo: $(STAMP)
+	@$(MAYSEND) validate --offline
+	@$(MAYSEND) import --create config/data/answers.csv
+	@$(MAYSEND) validate
+	@$(MAYSEND) evaluate --as-of 1998-07-01 --out config/out
+
+test: $(STAMP)
+	$(RUN) pytest -m "not soak" -n auto --dist worksteal
+
+check: $(STAMP)
+	$(RUN) ruff format --check
+	$(RUN) ruff check
+	$(RUN) mypy
+	$(VENV)/bin/lint-imports
+	$(MAKE) --no-print-directory test
+
+soak: $(STAMP)
+	$(RUN) pytest -m soak || [ $$? -eq 5 ] # 5: there is none
+
+pins:
+	printf "%s\n" $(BUILD_BACK_END) | uv pip compile --quiet --universal --all-extras --upgrade --no-annotate \
+		--custom-compile-command "make pins" --output-file $(PINS) pyproject.toml -
+
+clean:
+	rm -rf $(VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache config/.maysend config/out
+
+ifneq ($(BUILT_IN),$(CURDIR))
+.PHONY: $(STAMP)
+endif
+$(STAMP): pyproject.toml $(PINS)
+	@[ -n "$(PYTHON)" ] || { echo "maysend needs Python 3.11 or newer: no such python3 is on the PATH" >&2; exit 1; }
+	@echo "Installing into $(VENV), once" >&2
+	@[ "$(BUILT_IN)" = "$(CURDIR)" ] || $(PYTHON) -m venv --clear $(VENV)
+	@$(RUN) pip install --quiet --disable-pip-version-check --constraint $(PINS) $(BUILD_BACK_END)
+	@$(RUN) pip install --quiet --disable-pip-version-check --constraint $(PINS) --no-build-isolation --editable ".[$(EXTRAS)]"
+	@printf %s "$(CURDIR)" > $@

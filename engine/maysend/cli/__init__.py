@@ -1,0 +1,68 @@
+"""The command line: one file per command, imported only when it is called."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from ..errors import MaysendError
+
+COMMANDS = {
+    "init": "Make an example project, or the ledger of a project.",
+    "validate": "Show every problem of the declarations.",
+    "evaluate": "Say for every campaign who may be sent it, and why the others may not.",
+    "explain": "Say of one profile which checks it passed and failed.",
+    "unsubscribe": "Record that somebody leaves a channel or a group.",
+    "resubscribe": "Record that somebody returns to a channel or a group.",
+    "status": "Show what somebody is subscribed to.",
+    "history": "Show what somebody answered, oldest first.",
+    "import": "Record answers from a file.",
+    "schema": "Print the JSON Schema of a kind of declaration.",
+    "plugins": "List the plugins that are loaded, and those that are not.",
+}
+
+
+class _Commands(click.Group):
+    """Commands by name; help lists them without importing any."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f".{name.replace('-', '_')}_command", __name__).command
+        command.name, command.short_help = name, COMMANDS[name]
+        command.help = command.help or COMMANDS[name]
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--project", metavar="DIR", help="The project's directory (default: the nearest project.yaml upward).")
+@click.version_option(package_name="maysend")
+@click.pass_context
+def maysend(ctx: click.Context, project: str | None) -> None:
+    """Who may be sent what? Answered for a whole audience at once."""
+    ctx.obj = project
+
+
+def main() -> Any:
+    """Run the command line: exit code 0 done, 1 problems, 2 wrong usage, 3 a bug (with its traceback)."""
+    try:
+        return maysend(standalone_mode=True)
+    except MaysendError as error:
+        click.echo(str(error), err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(0)
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+        click.echo("This is a bug in maysend; please report it with the lines above.", err=True)
+        sys.exit(3)

@@ -1,0 +1,31 @@
+"""``maysend history``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .. import plugins, runner
+from ..ledger import open_ledger
+from .choosing import find_channel, find_subjects, line
+from .options import json_option, load, print_json, project_option, subject_options
+
+
+@click.command()
+@subject_options
+@json_option
+@project_option
+def command(root: Path, as_json: bool, channel: str | None, address: str | None, profile: str | None) -> None:
+    """Show what somebody answered, oldest first; with --profile, what the profile's address answered too."""
+    project = load(root)
+    found = plugins.load()
+    on = find_channel(project, channel)
+    address, profile = find_subjects(on, address, profile, lambda key: runner.address_of(project, found, on.name, key))
+    with open_ledger(project.ledger, project.root) as ledger:
+        events = ledger.history(channel=on.name, address=address, profile=profile)
+    if as_json:
+        print_json({"events": [event.as_json() for event in events]})
+    else:
+        for event in events:
+            click.echo(line(event))

@@ -1,0 +1,72 @@
+"""``maysend import``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+from .. import plugins
+from ..importing import Outcome, import_answers
+from ..importing.files import read_answers
+from ..ledger import open_ledger
+from .options import json_option, load, print_json, project_option, talk
+
+SHOWN = 20
+"""How many refused rows people are shown."""
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--create", is_flag=True, help="Make the ledger if it is missing.")
+@click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+@click.option("--allow-resubscribe", is_flag=True, help="Also bring back people who left by their own choice.")
+@json_option
+@project_option
+def command(root: Path, as_json: bool, file: Path, create: bool, dry_run: bool, allow_resubscribe: bool) -> None:
+    """Record answers from FILE (CSV or Parquet), in the order of occurred_at.
+
+    Its columns are channel, group, address, profile, status (subscribed or unsubscribed), occurred_at, type and
+    reason, empty where they do not apply. Exit code 1 where a row is refused; the others are recorded.
+    """
+    project = load(root)
+    with open_ledger(project.ledger, project.root, create=create) as ledger, _progress() as progress:
+        task = progress.add_task("", total=None)
+        outcome = import_answers(
+            project,
+            plugins.load().channel_types,
+            ledger,
+            read_answers(file),
+            dry_run=dry_run,
+            allow_resubscribe=allow_resubscribe,
+            progress=lambda so_far: progress.update(task, description=_summary(so_far)),
+        )
+        if create and not dry_run:
+            ledger.remember_groups(project.groups.values())
+    if as_json:
+        print_json(asdict(outcome) | {"refused": [refused._asdict() for refused in outcome.refused]})
+    else:
+        _show(outcome, dry_run=dry_run)
+    if outcome.refused:
+        raise SystemExit(1)
+
+
+def _progress() -> Progress:
+    console = talk()
+    columns = (TextColumn("{task.description}"), TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def _summary(outcome: Outcome) -> str:
+    counts = f"{outcome.changed:,} changed, {outcome.unchanged:,} unchanged, {len(outcome.refused):,} refused"
+    return f"{outcome.read:,} read: {counts}"
+
+
+def _show(outcome: Outcome, *, dry_run: bool) -> None:
+    click.echo(_summary(outcome) + (" (a dry run: nothing was recorded)" if dry_run else ""))
+    for refused in outcome.refused[:SHOWN]:
+        click.echo(f"row {refused.row}: {refused.message}", err=True)
+    if len(outcome.refused) > SHOWN:
+        click.echo(f"and {len(outcome.refused) - SHOWN:,} more; --json shows all", err=True)

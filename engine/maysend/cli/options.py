@@ -1,0 +1,105 @@
+"""Options and habits that commands share: where the project is, and how results and progress are shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import click
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from .. import loader, plugins
+from ..model import Project
+from ..moments import Clock
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def project_option(function: F) -> F:
+    """``--project DIR``, before or after the command's name; the command takes ``root``, where project.yaml is."""
+    return click.option(
+        "--project",
+        "root",
+        metavar="DIR",
+        callback=lambda ctx, _, value: loader.find(
+            Path(value or ctx.find_root().obj or "."), upward=not (value or ctx.find_root().obj)
+        ),
+        help="The project's directory (default: the nearest project.yaml upward).",
+    )(function)
+
+
+def json_option(function: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(function)
+
+
+def as_of_option(function: F) -> F:
+    """``--as-of TIME``, as text: ``moment`` reads it in the project's time zone."""
+    return click.option(
+        "--as-of", metavar="TIME", help="A date or time such as 2024-01-31T18:00 that conditions look from (default: now)."
+    )(function)
+
+
+def moment(text: str | None, project: Project) -> datetime:
+    """The instant that ``--as-of`` names, or now."""
+    now = datetime.now(UTC)
+    if text is None:
+        return now
+    try:
+        return Clock(now, ZoneInfo(project.timezone)).read(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--as-of") from None
+
+
+def load(root: Path) -> Project:
+    """The project's declarations, or InvalidProjectError with every problem of shape and reference."""
+    return loader.load(root, plugins.load())
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def talk() -> Console:
+    """Where talk and progress go: stderr, without colour where NO_COLOR or a pipe asks for none."""
+    return Console(stderr=True)
+
+
+def choice_options(function: F) -> F:
+    """What ``unsubscribe`` and ``resubscribe`` take."""
+    for option in (
+        click.option("--reason", metavar="TEXT", help="Why, for the record."),
+        click.option("--campaign", metavar="NAME", help="The campaign it answers."),
+        click.option("--group", metavar="NAME", help="One subscription group (default: the whole channel)."),
+        click.option("--profile", metavar="KEY", help="The profile that answers."),
+        click.option("--address", metavar="ADDRESS", help="The address that answers."),
+        click.argument("channel"),
+    ):
+        function = option(function)
+    return function
+
+
+def subject_options(function: F) -> F:
+    """What ``status`` and ``history`` take."""
+    for option in (
+        click.option("--profile", metavar="KEY", help="A profile; its address is read too."),
+        click.option("--address", metavar="ADDRESS", help="An address."),
+        click.option("--channel", metavar="NAME", help="The channel (default: the only one)."),
+    ):
+        function = option(function)
+    return function
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """A line on stderr that says what a run does now; nothing where stderr is not a terminal."""
+    console = talk()
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("starting", total=None)
+        yield lambda text: bar.update(task, description=text)

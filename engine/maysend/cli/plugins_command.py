@@ -1,0 +1,45 @@
+"""``maysend plugins``: what is loaded, from where, and what failed to load."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from .. import plugins
+from .options import json_option, print_json
+
+
+@click.command()
+@json_option
+def command(as_json: bool) -> None:
+    """List the plugins that are loaded, and those that are not.
+
+    One that fails to load is listed with the reason; the others work, so the exit code is 0.
+    """
+    found = plugins.load()
+    rows = [
+        asdict(plugin)
+        | {"channel_types": [] if plugin.error else [n for n, source in found.sources.items() if source == plugin.name]}
+        for plugin in found.loaded
+    ]
+    if as_json:
+        print_json({"plugins": rows})
+        return
+    _print_table(rows)
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    table = Table("plugin", "distribution", "version", "channel types", box=None, pad_edge=False)
+    for row in rows:
+        types = "failed to load" if row["error"] else ", ".join(row["channel_types"])
+        table.add_row(row["name"], row["distribution"], row["version"], types)
+    Console(markup=False, highlight=False).print(table)
+    for row in rows:
+        if row["error"]:
+            click.echo(
+                f"{row['name']} ({row['distribution']} {row['version']}) failed to load: {row['error']}", err=True
+            )

@@ -1,0 +1,20 @@
+"""``maysend unsubscribe``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import choosing
+from .options import choice_options, json_option, load, project_option
+
+
+@click.command()
+@choice_options
+@json_option
+@project_option
+def command(root: Path, as_json: bool, **choice: Any) -> None:
+    """Record that somebody leaves CHANNEL, or one group of it."""
+    choosing.record(load(root), choosing.Choice(**choice), subscribed=False, as_json=as_json)

@@ -1,0 +1,61 @@
+"""``maysend validate``: every problem of the declarations at once."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+
+from .. import loader, plugins
+from ..errors import Problem
+from ..model import Project
+from .options import json_option, print_json, project_option
+
+
+@click.command()
+@click.option("--offline", is_flag=True, help="Check only what needs neither data nor ledger.")
+@json_option
+@project_option
+def command(root: Path, as_json: bool, offline: bool) -> None:
+    """Show every problem of the declarations, as file:line:column: message, and exit with 1 where there is one."""
+    project, problems = loader.check(root, plugins.load())
+    skipped: list[str] = []
+    if project:
+        found, skipped = _meaning(project, offline=offline)
+        problems = sorted({*problems, *found})
+    if as_json:
+        print_json({"problems": [asdict(problem) for problem in problems]})
+    else:
+        for problem in problems:
+            click.echo(str(problem))
+    if skipped:
+        click.echo(f"Skipped: {'; '.join(skipped)}.", err=True)
+    if problems or not project:
+        raise click.exceptions.Exit(1)
+    click.echo(f"{_counted(project)}: no problems", err=True)
+
+
+def _meaning(project: Project, *, offline: bool) -> tuple[list[Problem], list[str]]:
+    """The third pass, and what it skipped; without ``offline`` it reads the data and the ledger."""
+    now = datetime.now(UTC)
+    if offline:
+        from ..meaning import offline_problems
+        from ..moments import Clock
+
+        return offline_problems(project, Clock(now, ZoneInfo(project.timezone)))
+    from ..runner import check
+
+    return check(project, now), []
+
+
+def _counted(project: Project) -> str:
+    kinds = (
+        (project.campaigns, "campaign"),
+        (project.segments, "segment"),
+        (project.groups, "group"),
+        (project.channels, "channel"),
+    )
+    return ", ".join(f"{len(found)} {word}{'' if len(found) == 1 else 's'}" for found, word in kinds)

@@ -1,0 +1,60 @@
+"""What kinds of value a column can hold, and how a table's columns are named.
+
+The kinds are the portable ones that every backend maps its own types to; an operator is declared over kinds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["text", "integer", "decimal", "float", "boolean", "date", "timestamp", "instant", "list", "other"]
+
+NUMBERS: frozenset[Kind] = frozenset(("integer", "decimal", "float"))
+TIMES: frozenset[Kind] = frozenset(("date", "timestamp", "instant"))
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnType:
+    """A column's kind; ``item`` is the kind of a list's items.
+
+    ``timestamp`` has no zone of its own and is read in the project's; ``instant`` is a point in time. ``path`` leads to
+    a field of a struct column; it is empty where the column stands under its own name.
+    """
+
+    kind: Kind
+    item: Kind | None = None
+    path: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"list of {self.item}" if self.kind == "list" else self.kind
+
+
+Table = Mapping[str, ColumnType]
+"""Column name to type; a field of a struct column stands under its dotted name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The tables of a project as they are. A table that could not be read, or was not asked for, is None or absent."""
+
+    profiles: Table | None
+    events: Mapping[str, Table]
+    sends: Table | None = None
+
+
+DECLARED: Mapping[str, ColumnType] = {
+    "text": ColumnType("text"),
+    "integer": ColumnType("integer"),
+    "number": ColumnType("float"),
+    "decimal": ColumnType("decimal"),
+    "boolean": ColumnType("boolean"),
+    "date": ColumnType("date"),
+    "timestamp": ColumnType("timestamp"),
+    "instant": ColumnType("instant"),
+    "list of text": ColumnType("list", "text"),
+    "list of integer": ColumnType("list", "integer"),
+    "list of number": ColumnType("list", "float"),
+}
+"""What ``columns:`` in ``project.yaml`` may say of a column."""

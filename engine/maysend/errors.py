@@ -1,0 +1,70 @@
+"""What can go wrong: problems in declarations, and the exceptions everything else raises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """Something wrong in a declaration, at a place a person can go to.
+
+    ``file`` is relative to the project; ``line`` and ``column`` count from 1 and are 0 where a problem is
+    about a file as a whole (it is missing, it cannot be read).
+    """
+
+    file: str
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A closing hint for an unknown ``word``: the nearest known one, else the few there are, else nothing."""
+    names = sorted(known)
+    if near := get_close_matches(word, names, n=1, cutoff=0.6):
+        return f'; did you mean "{near[0]}"?'
+    if 0 < len(names) <= 8:
+        return f"; known: {', '.join(names)}"
+    return ""
+
+
+class MaysendError(Exception):
+    """The base of every error a person can cause: one clear line, and the process's exit code."""
+
+    exit_code = 1
+
+
+class InvalidProjectError(MaysendError):
+    """The declarations have problems; nothing was evaluated, recorded or served."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class UnknownNameError(MaysendError):
+    """A name on the command line that nothing declares, or words that do not make sense together."""
+
+    exit_code = 2
+
+
+class SourceError(MaysendError):
+    """A data file is missing, broken, or not shaped as declared."""
+
+
+class LedgerError(MaysendError):
+    """The ledger is missing, busy, read-only, full, or newer than this program; nothing was recorded."""
+
+
+class PluginError(MaysendError):
+    """A plugin broke the contract of its hook."""
+
+
+class OutputError(MaysendError):
+    """Results cannot be written where they were asked for."""

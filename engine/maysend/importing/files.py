@@ -1,0 +1,52 @@
+"""Files of answers as rows of text, one at a time."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ..errors import SourceError, did_you_mean
+from .rows import COLUMNS, MISSHAPEN, Row
+
+
+def read_csv(file: Path, needed: Sequence[str]) -> Iterator[Row]:
+    """The rows of a CSV file (UTF-8, a header that has ``needed``, commas). Raises SourceError where it is none."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            reader = csv.reader(lines, strict=True)
+            header = [name.strip() for name in next(reader, [])]
+            check_columns(file, header, needed)
+            for cells in reader:
+                if cells:
+                    yield _row(header, cells)
+    except OSError as error:
+        raise SourceError(f"{file}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{file}: is not UTF-8 text ({error.reason}); save it as UTF-8") from None
+    except csv.Error as error:
+        raise SourceError(f"{file}:{reader.line_num}: is not CSV: {error}") from None
+
+
+def read_answers(file: Path) -> Iterator[Row]:
+    """The rows of a CSV file in the import format."""
+    return read_csv(file, ("channel", "status"))
+
+
+def check_columns(file: Path, names: Sequence[str], needed: Sequence[str]) -> None:
+    """Raise SourceError where a column is missing, named twice, or (in the import format) unknown."""
+    for name in needed:
+        if name not in names:
+            raise SourceError(f'{file}: has no column "{name}"{did_you_mean(name, names)}')
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise SourceError(f'{file}: has two columns named "{name}"')
+        if "status" in needed and name not in COLUMNS:
+            raise SourceError(f'{file}: has a column "{name}" that answers do not have{did_you_mean(name, COLUMNS)}')
+
+
+def _row(header: list[str], cells: list[str]) -> Row:
+    row: dict[str, str | None] = dict(zip(header, cells, strict=False))
+    if len(cells) != len(header):
+        row[MISSHAPEN] = f"has {len(cells)} cells where the header has {len(header)}"
+    return row

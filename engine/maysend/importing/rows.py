@@ -1,0 +1,121 @@
+"""One row of the import format (spec 8) as a fact, or the reason it is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple, get_args
+from zoneinfo import ZoneInfo
+
+from ..addresses import normalizer
+from ..errors import did_you_mean
+from ..events import TYPES, Fact, Type
+from ..hookspecs import ChannelType
+from ..model import Project
+
+COLUMNS = ("channel", "group", "address", "profile", "status", "occurred_at", "type", "reason")
+
+MISSHAPEN = "\0"
+"""Where a row says what is wrong with it as a whole."""
+
+Row = Mapping[str, str | None]
+"""Column name to text; empty or None where it does not apply."""
+
+
+class Refused(NamedTuple):
+    """A row that was not recorded. ``row`` counts from 1, the header of a CSV file apart."""
+
+    row: int
+    message: str
+
+
+class RowReader:
+    """Reads rows against a project's declarations; no later than ``now``."""
+
+    def __init__(self, project: Project, channel_types: Mapping[str, ChannelType], now: datetime) -> None:
+        self._project = project
+        self._now = now
+        self._zone = ZoneInfo(project.timezone)
+        self._normalize: dict[str, Callable[[str], str | None]] = {
+            name: normalizer(channel_types[channel.type].address) for name, channel in project.channels.items()
+        }
+
+    def fact(self, row: Row) -> Fact:
+        """The answer in ``row``.
+
+        Raises ValueError with the reason where there is none: an unknown name, an invalid address, a future or
+        missing date, words that do not make sense together.
+        """
+        if wrong := row.get(MISSHAPEN):
+            raise ValueError(wrong)
+        cells = {name: (row.get(name) or "").strip() for name in COLUMNS}
+        channel, group = cells["channel"], cells["group"] or None
+        if channel not in self._project.channels:
+            raise ValueError(f'there is no channel "{channel}"{did_you_mean(channel, self._project.channels)}')
+        if group is not None:
+            self._check_group(group, channel)
+        subscribed = _subscribed(cells["status"])
+        address = self._address(channel, cells["address"])
+        if not (address or cells["profile"]):
+            raise ValueError("names neither an address nor a profile")
+        kind = _type(cells["type"], subscribed=subscribed, address=address)
+        occurred_at = self._moment(cells["occurred_at"])
+        if subscribed and occurred_at is None:
+            raise ValueError('"subscribed" needs occurred_at: when they said so')
+        return Fact(
+            channel=channel,
+            group=group,
+            subscribed=subscribed,
+            address=address,
+            profile=cells["profile"] or None,
+            occurred_at=occurred_at,
+            type=kind,
+            source="import",
+            reason=cells["reason"] or None,
+            revision=self._project.revision,
+        )
+
+    def _check_group(self, group: str, channel: str) -> None:
+        if group not in self._project.groups:
+            raise ValueError(f'there is no subscription group "{group}"{did_you_mean(group, self._project.groups)}')
+        if (own := self._project.groups[group].channel) != channel:
+            raise ValueError(f'subscription group "{group}" is on channel {own}, not {channel}')
+
+    def _address(self, channel: str, text: str) -> str | None:
+        if text and not (address := self._normalize[channel](text)):
+            raise ValueError(f'"{text}" is no address on channel {channel}')
+        return address if text else None
+
+    def _moment(self, text: str) -> datetime | None:
+        if not text:
+            return None
+        try:
+            moment = datetime.fromisoformat(text)
+            moment = (moment if moment.tzinfo else moment.replace(tzinfo=self._zone)).astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise ValueError(f'occurred_at "{text}" is no date or time such as 2024-01-31T18:30:00Z') from None
+        if moment > self._now:
+            raise ValueError(f"occurred_at {text} is in the future")
+        return moment
+
+
+def _subscribed(text: str) -> bool:
+    match text.lower():
+        case "subscribed":
+            return True
+        case "unsubscribed":
+            return False
+        case _:
+            raise ValueError(f'status "{text}" is neither subscribed nor unsubscribed')
+
+
+def _type(text: str, *, subscribed: bool, address: str | None) -> Type | None:
+    if not text:
+        return None
+    for known in get_args(Type):
+        if text == known:
+            if subscribed or not address:
+                raise ValueError(f'type "{text}" goes with an address that is unsubscribed')
+            kind: Type = known
+            return kind
+    raise ValueError(f'type "{text}" is none of {", ".join(TYPES)}')

@@ -1,0 +1,52 @@
+"""Sorting more than memory holds: sorted runs on disk, merged."""
+
+from __future__ import annotations
+
+import heapq
+import pickle
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from itertools import islice
+from typing import IO, TypeVar
+
+T = TypeVar("T")
+
+RUN = 50_000
+"""How many items are in memory at a time."""
+
+
+def sort(items: Iterable[tuple[int, int, T]], run: int = RUN) -> Iterator[tuple[int, int, T]]:
+    """The items by their first two numbers, which are unique together; temporary files are gone at the end."""
+    iterator = iter(items)
+    with ExitStack() as files:
+        runs: list[Iterator[tuple[int, int, T]]] = []
+        while some := sorted(islice(iterator, run), key=_place):
+            runs.append(_read(_written(files.enter_context(tempfile.TemporaryFile()), some)))
+        yield from heapq.merge(*runs, key=_place)
+
+
+def _place(item: tuple[int, int, T]) -> tuple[int, int]:
+    return item[:2]
+
+
+def _written(file: IO[bytes], items: list[tuple[int, int, T]]) -> IO[bytes]:
+    for item in items:
+        pickle.dump(item, file, pickle.HIGHEST_PROTOCOL)
+    file.seek(0)
+    return file
+
+
+def _read(file: IO[bytes]) -> Iterator[tuple[int, int, T]]:
+    while True:
+        try:
+            yield pickle.load(file)  # noqa: S301 - written by this process, into a file that no one else can open
+        except EOFError:
+            return
+
+
+def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The items in lists of ``size``; the last may be shorter."""
+    iterator = iter(items)
+    while some := list(islice(iterator, size)):
+        yield some

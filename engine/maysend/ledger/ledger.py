@@ -1,0 +1,181 @@
+"""The ledger as the rest of maysend sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, NamedTuple, Self
+
+from sqlalchemy import Engine, delete, func, insert, select
+
+from ..errors import LedgerError
+from ..events import OWN_CHOICES, ChannelUnsubscribed, Default, Fact, microseconds
+from ..model import SubscriptionGroup
+from ..status import CHANNEL, Standing
+from . import recording, stores
+from .standings import Subject, load, subjects_of
+from .tables import events, known_groups, status
+from .writer import Writer
+
+_PAGE = 10_000
+
+
+class AnswerRow(NamedTuple):
+    """A subject's answer in force for ``group`` (``""``: the whole channel): 1 a yes, -1 a no, 0 none.
+
+    ``suppressed`` is told on the row of the whole channel; ``seq`` is the event that last changed the row.
+    """
+
+    channel: str
+    level: Literal["address", "profile"]
+    subject: str
+    group: str
+    answer: int
+    suppressed: bool
+    seq: int
+
+
+class KnownGroup(NamedTuple):
+    """What the ledger remembers of a group that was once declared."""
+
+    channel: str
+    default: Default
+
+
+class Ledger:
+    """An open ledger. Every method may be called from any thread, and raises LedgerError where the store fails."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._writer: Writer[Sequence[Fact], list[ChannelUnsubscribed | None]] = Writer(self._write)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Finish what is under way and let go of the database."""
+        self._writer.close()
+        self._engine.dispose()
+
+    def append(self, facts: Sequence[Fact]) -> list[ChannelUnsubscribed | None]:
+        """Record facts in the given order in one transaction, durable on return; None for a fact that changes nothing.
+
+        An event is the answer of each subject it names, and recorded where it changes anything for one of them. A live
+        fact (no ``occurred_at``) is stamped now, or a microsecond after its subjects' latest answer. A fact whose
+        ``event_id`` is recorded already changes nothing.
+        """
+        for fact in facts:
+            _check_text(fact)
+        return self._writer.submit(facts) if facts else []
+
+    def standing(
+        self, channel: str, *, address: str | None = None, profile: str | None = None
+    ) -> tuple[Standing, Standing]:
+        """What the address and the profile have answered on a channel; empty standings for those not given."""
+        address_subject = Subject(channel, "address", address or "")
+        profile_subject = Subject(channel, "profile", profile or "")
+        with stores.clear_errors(self._engine), self._engine.connect() as connection:
+            found = load(connection, {s for s in (address_subject, profile_subject) if s.value})
+        return found.get(address_subject, Standing()), found.get(profile_subject, Standing())
+
+    def overturns_own_choice(self, facts: Sequence[Fact]) -> list[bool]:
+        """Of each fact, whether it is a yes against a no that a subject said by page, one-click, reply or feedback."""
+        with stores.clear_errors(self._engine), self._engine.connect() as connection:
+            subjects = {subject for fact in facts if fact.subscribed for subject in subjects_of(fact)}
+            standings = load(connection, subjects)
+        return [fact.subscribed and any(_is_own(standings[s], fact) for s in subjects_of(fact)) for fact in facts]
+
+    def history(
+        self, *, channel: str | None = None, address: str | None = None, profile: str | None = None
+    ) -> list[ChannelUnsubscribed]:
+        """The events that name the address or the profile, oldest first."""
+        query = select(events).where(recording.about(channel, address, profile))
+        with stores.clear_errors(self._engine), self._engine.connect() as connection:
+            rows = connection.execute(query.order_by(events.c.occurred_at, events.c.seq)).mappings()
+            return [recording.event_of(row) for row in rows]
+
+    def events(self, after: int = 0) -> Iterator[ChannelUnsubscribed]:
+        """Every event whose ``seq`` is above ``after``, in the order of commits, read page by page."""
+        while True:
+            query = select(events).where(events.c.seq > after).order_by(events.c.seq).limit(_PAGE)
+            with stores.clear_errors(self._engine), self._engine.connect() as connection:
+                page = [recording.event_of(row) for row in connection.execute(query).mappings()]
+            yield from page
+            if len(page) < _PAGE:
+                return
+            after = page[-1].seq
+
+    def last_seq(self) -> int:
+        """The ``seq`` of the newest committed event, 0 where there is none."""
+        with stores.clear_errors(self._engine), self._engine.connect() as connection:
+            return int(connection.execute(select(func.coalesce(func.max(events.c.seq), 0))).scalar_one())
+
+    def answers(self, after: int = 0) -> Iterator[AnswerRow]:
+        """The answers in force of every subject that an event above ``after`` changed, as of one moment."""
+        columns = ("channel", "level", "subject", "group_name", "in_force", "suppressed", "seq")
+        query = select(*(status.c[name] for name in columns)).where(status.c.seq > after)
+        with stores.clear_errors(self._engine), self._engine.connect() as connection:
+            for row in connection.execution_options(yield_per=_PAGE).execute(query):
+                yield AnswerRow(*row)
+
+    def known_groups(self) -> dict[str, KnownGroup]:
+        """Every group the ledger has ever seen declared, by name."""
+        with stores.clear_errors(self._engine), self._engine.connect() as connection:
+            return {
+                name: KnownGroup(channel, default)
+                for name, channel, default in connection.execute(select(known_groups))
+            }
+
+    def remember_groups(self, groups: Iterable[SubscriptionGroup]) -> None:
+        """Take in groups not seen before, and the defaults of those whose file acknowledges the change."""
+        known = self.known_groups()
+        changed = [
+            {"name": group.name, "channel": group.channel, "default_status": group.default}
+            for group in groups
+            if group.name not in known
+            or (group.acknowledge and known[group.name] != KnownGroup(group.channel, group.default))
+        ]
+        if not changed:
+            return
+        names = [row["name"] for row in changed]
+        with stores.clear_errors(self._engine), stores.writing(self._engine) as connection:
+            connection.execute(delete(known_groups).where(known_groups.c.name.in_(names)))
+            connection.execute(insert(known_groups), changed)
+
+    def _write(self, jobs: Sequence[Sequence[Fact]]) -> list[list[ChannelUnsubscribed | None]]:
+        facts = [fact for job in jobs for fact in job]
+        with stores.clear_errors(self._engine), stores.writing(self._engine) as connection:
+            answers = iter(recording.record(connection, facts))
+        return [[next(answers) for _ in job] for job in jobs]
+
+
+def open_ledger(url: str, root: Path, *, create: bool = False) -> Ledger:
+    """Open the ledger at an SQLAlchemy URL (SQLite or PostgreSQL); a relative SQLite path starts at ``root``.
+
+    Raises LedgerError where it is missing (unless ``create``), unreadable, or newer than this program.
+    """
+    engine = stores.connect(url, root, create=create)
+    try:
+        stores.prepare(engine, create=create)
+    except BaseException:
+        engine.dispose()
+        raise
+    return Ledger(engine)
+
+
+def _check_text(fact: Fact) -> None:
+    """Refuse text that a store cannot hold, before it can fail a whole batch."""
+    for name in fact.__slots__:
+        value = getattr(fact, name)
+        if isinstance(value, str) and ("\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value)):
+            raise LedgerError(f"an answer's {name} holds a character that no ledger can store; nothing was recorded")
+
+
+def _is_own(standing: Standing, fact: Fact) -> bool:
+    group = fact.group or CHANNEL
+    at = microseconds(fact.occurred_at or datetime.now(UTC))
+    return standing.hears(group, True, at) and any(no.source in OWN_CHOICES for no in standing.noes(group))

@@ -1,0 +1,137 @@
+"""Facts in, events out: what one transaction of the ledger reads and writes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, and_, insert, or_, select
+
+from ..events import ChannelUnsubscribed, Fact, from_microseconds, microseconds
+from ..status import CHANNEL, Standing
+from . import chain
+from .standings import Subject, load, save, status_rows, subjects_of
+from .tables import ERASABLE, events
+
+_AT_ONCE = 500
+
+
+def record(connection: Connection, facts: Sequence[Fact], *, retried: bool = False) -> list[ChannelUnsubscribed | None]:
+    """Record the facts that change anything, in order; the caller holds the writers' lock and commits.
+
+    A fact whose ``event_id`` is there already changes nothing. With ``retried`` an earlier try may have been committed
+    unheard, so that its events are returned as if recorded now.
+    """
+    known = _recorded(connection, [fact.event_id for fact in facts])
+    standings = load(connection, {subject for fact in facts for subject in subjects_of(fact)})
+    before = {subject: status_rows(subject, standing) for subject, standing in standings.items()}
+    seq, now, link = _head(connection)
+    touched: dict[Subject, int] = {}
+    rows: list[dict[str, Any]] = []
+    answers: list[ChannelUnsubscribed | None] = []
+    for fact in facts:
+        if fact.event_id in known:
+            answers.append(known[fact.event_id] if retried else None)
+            continue
+        if (at := _hear(fact, standings, now)) is None:
+            answers.append(None)
+            continue
+        seq += 1
+        touched |= dict.fromkeys(subjects_of(fact), seq)
+        row = _row(fact, seq, at, now)
+        chain.commit(row, link)
+        link = row["hash"]
+        rows.append(row)
+        known[fact.event_id] = None
+        answers.append(event_of(row))
+    if rows:
+        connection.execute(insert(events), rows)
+        save(connection, {subject: before[subject] for subject in touched}, standings, touched)
+    return answers
+
+
+def event_of(row: Mapping[str, Any] | RowMapping) -> ChannelUnsubscribed:
+    """A row of ``events`` as the event it is."""
+    return ChannelUnsubscribed(
+        seq=row["seq"],
+        event_id=row["event_id"],
+        occurred_at=from_microseconds(row["occurred_at"]),
+        recorded_at=from_microseconds(row["recorded_at"]),
+        channel=row["channel"],
+        group=row["group_name"] or None,
+        address=row["address"],
+        profile=row["profile"],
+        resubscribed=bool(row["subscribed"]),
+        type=row["type"],
+        source=row["source"],
+        reason=row["reason"],
+        campaign_id=row["campaign"],
+        campaign_type=row["campaign_type"],
+        variant=row["variant"],
+        revision=row["revision"],
+        text_hash=row["text_hash"],
+    )
+
+
+def about(channel: str | None, address: str | None, profile: str | None) -> Any:
+    """The condition on ``events`` that either subject is named, on one channel or any."""
+    subjects = [
+        events.c[name] == value for name, value in (("address", address), ("profile", profile)) if value is not None
+    ]
+    conditions = [or_(*subjects)] if subjects else []
+    if channel is not None:
+        conditions.append(events.c.channel == channel)
+    return and_(True, *conditions)
+
+
+def _hear(fact: Fact, standings: Mapping[Subject, Standing], now: int) -> int | None:
+    """Let the fact's subjects take it in, and return when it occurred; None where it changes nothing for them."""
+    group = fact.group or CHANNEL
+    named = [(standings[subject], fact.type if subject.level == "address" else None) for subject in subjects_of(fact)]
+    if fact.occurred_at is None:
+        at = max([now, *(latest + 1 for standing, _ in named if (latest := standing.latest) is not None)])
+    else:
+        at = microseconds(fact.occurred_at)
+    if not any(standing.hears(group, fact.subscribed, at, kind) for standing, kind in named):
+        return None
+    for standing, kind in named:
+        standing.apply(group, fact.subscribed, at, kind, source=fact.source)
+    return at
+
+
+def _head(connection: Connection) -> tuple[int, int, bytes]:
+    """The last event's ``seq`` and hash, and the time of recording: now, though never before the last event's."""
+    now = time.time_ns() // 1000
+    last = connection.execute(
+        select(events.c.seq, events.c.recorded_at, events.c.hash).order_by(events.c.seq.desc()).limit(1)
+    ).one_or_none()
+    return (last.seq, max(now, last.recorded_at), last.hash) if last else (0, now, chain.START)
+
+
+def _recorded(connection: Connection, ids: Sequence[str]) -> dict[str, ChannelUnsubscribed | None]:
+    known: dict[str, ChannelUnsubscribed | None] = {}
+    for some in (ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE)):
+        for row in connection.execute(select(events).where(events.c.event_id.in_(some))).mappings():
+            known[row["event_id"]] = event_of(row)
+    return known
+
+
+def _row(fact: Fact, seq: int, at: int, now: int) -> dict[str, Any]:
+    return {
+        "seq": seq,
+        "event_id": fact.event_id,
+        "occurred_at": at,
+        "recorded_at": now,
+        "channel": fact.channel,
+        "group_name": fact.group or CHANNEL,
+        "subscribed": fact.subscribed,
+        "type": fact.type,
+        "source": fact.source,
+        "campaign": fact.campaign,
+        "campaign_type": fact.campaign_type,
+        "variant": fact.variant,
+        "revision": fact.revision,
+        "text_hash": fact.text_hash,
+        **{name: getattr(fact, name) for name in ERASABLE},
+    }

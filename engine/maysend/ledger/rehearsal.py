@@ -1,0 +1,52 @@
+"""What would change: a ledger on the side that starts from the standings of another, and is thrown away."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Engine
+from sqlalchemy.dialects.sqlite import insert
+
+from ..events import ChannelUnsubscribed, Fact
+from . import stores
+from .ledger import Ledger
+from .standings import queries, subjects_of
+from .tables import status
+
+
+class _Rehearsal(Ledger):
+    """Copies the standings of the subjects it is asked about before it answers."""
+
+    def __init__(self, engine: Engine, original: Engine) -> None:
+        super().__init__(engine)
+        self._original = original
+
+    def append(self, facts: Sequence[Fact]) -> list[ChannelUnsubscribed | None]:
+        self._copy(facts)
+        return super().append(facts)
+
+    def overturns_own_choice(self, facts: Sequence[Fact]) -> list[bool]:
+        self._copy(facts)
+        return super().overturns_own_choice(facts)
+
+    def _copy(self, facts: Sequence[Fact]) -> None:
+        """What is here already has moved on since it was copied, and stays."""
+        for query in queries({subject for fact in facts for subject in subjects_of(fact)}):
+            with stores.clear_errors(self._original), self._original.connect() as connection:
+                rows = [dict(row) for row in connection.execute(query).mappings()]
+            if rows:
+                with stores.clear_errors(self._engine), stores.writing(self._engine) as connection:
+                    connection.execute(insert(status).on_conflict_do_nothing(), rows)
+
+
+@contextmanager
+def rehearse(ledger: Ledger) -> Iterator[Ledger]:
+    """A ledger to append to and read standings from, as if it were ``ledger``; nothing of it is kept."""
+    with tempfile.TemporaryDirectory(prefix="maysend-") as directory:
+        engine = stores.connect("sqlite:///rehearsal.db", Path(directory), create=True)
+        stores.prepare(engine, create=True)
+        with _Rehearsal(engine, ledger._engine) as rehearsal:
+            yield rehearsal

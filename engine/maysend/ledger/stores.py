@@ -1,0 +1,209 @@
+"""The two stores: opening them safely, telling what is wrong with them, and bringing them up to date."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, column, create_engine, event, func, inspect, make_url, select, table
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from ..errors import LedgerError
+from .tables import SCHEMA
+
+BUSY_SECONDS = 30
+"""How long an append waits for another process's lock before it gives up."""
+
+_LOCK = 0x6D617973  # "mays"
+_FIXED = (
+    (3, 44, 6),
+    (3, 50, 7),
+)  # SQLite branches that received the fix of the WAL-reset bug; everything from 3.51.3 has it
+
+
+def connect(url: str, root: Path, *, create: bool) -> Engine:
+    """An engine for ``url``, whose relative SQLite path starts at ``root``; nothing is opened yet.
+
+    Raises LedgerError where the URL is of no known store, or its file is missing and ``create`` is false.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise LedgerError(
+            "ledger: is not a URL; write sqlite:///.maysend/ledger.db or postgresql://host/database"
+        ) from None
+    match parsed.get_backend_name():
+        case "sqlite":
+            return _sqlite(_sqlite_file(parsed, root, create=create))
+        case "postgresql":
+            return _postgresql(parsed)
+        case other:
+            raise LedgerError(f'ledger: "{other}" is no store; use sqlite or postgresql')
+
+
+def name_of(engine: Engine) -> str:
+    """How people are told of a ledger: its path, or its URL without the password."""
+    if engine.dialect.name == "sqlite":
+        return str(engine.url.database)
+    return engine.url.set(drivername="postgresql", query={}).render_as_string(hide_password=True)
+
+
+@contextmanager
+def clear_errors(engine: Engine) -> Iterator[None]:
+    """Turn what a database driver raises into one line that says what to do."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise LedgerError(f"ledger {name_of(engine)}: {_explain(error)}") from error
+
+
+def prepare(engine: Engine, *, create: bool) -> None:
+    """Check that the database holds a ledger this program understands; make or upgrade it where that is safe.
+
+    Raises LedgerError where it is missing (and ``create`` is false), another program's, or newer.
+    """
+    with clear_errors(engine), engine.connect() as connection:
+        found = _schema(connection)
+        strangers = engine.dialect.name == "sqlite" and not found and bool(inspect(connection).get_table_names())
+    if strangers:
+        raise LedgerError(f"ledger {name_of(engine)}: is another program's database; name another file")
+    if not found and not create:
+        raise LedgerError(f"ledger {name_of(engine)}: is missing; run `maysend init`")
+    if found and found > SCHEMA:
+        raise LedgerError(
+            f"ledger {name_of(engine)}: is at schema {found}, newer than this maysend ({SCHEMA}); upgrade maysend"
+        )
+    if found != SCHEMA:
+        _migrate(engine)
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that no other writer runs beside, so that the order of ``seq`` is the order of commits."""
+    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        lock(connection)
+        yield connection
+
+
+def lock(connection: Connection) -> None:
+    """Wait for the writers' lock of PostgreSQL; SQLite took its own when the transaction began."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.set_config("lock_timeout", f"{BUSY_SECONDS}s", True)))
+        connection.execute(select(func.pg_advisory_xact_lock(_LOCK, func.hashtext(func.current_schema()))))
+
+
+def sqlite_journal(version: tuple[int, ...] | None = None) -> tuple[str, str]:
+    """The journal mode that is safe with a version of the SQLite library (default: the one in use), and why.
+
+    SQLite 3.7.0 to 3.51.2 can lose committed work where a checkpoint runs beside a writer (the WAL-reset bug).
+    """
+    version = version or tuple(sqlite_module().sqlite_version_info)
+    shown = ".".join(map(str, version))
+    if version >= (3, 51, 3) or any(version[:2] == fixed[:2] and version >= fixed for fixed in _FIXED):
+        return "WAL", f"SQLite {shown} has the fix of the WAL-reset bug"
+    return "TRUNCATE", f"SQLite {shown} has the WAL-reset bug, fixed in 3.51.3"
+
+
+def sqlite_module() -> Any:
+    """``pysqlite3``, which carries a recent SQLite, where it is installed; else Python's own."""
+    return import_module("pysqlite3.dbapi2") if find_spec("pysqlite3") else sqlite3
+
+
+def _sqlite_file(url: URL, root: Path, *, create: bool) -> Path:
+    if not url.database or url.database == ":memory:":
+        raise LedgerError("ledger: needs a file, as in sqlite:///.maysend/ledger.db")
+    file = root / url.database
+    if not create and not file.exists():
+        raise LedgerError(f"ledger {file}: is missing; run `maysend init`")
+    try:
+        if create:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+    except OSError as error:
+        raise LedgerError(f"ledger {file}: cannot be made: {error.strerror}") from None
+    return file
+
+
+def _sqlite(file: Path) -> Engine:
+    module = sqlite_module()
+    mode, _ = sqlite_journal()
+
+    def open_file() -> Any:
+        address = f"file:{quote(str(file))}?mode=rw"  # never make a file here: a missing ledger is no empty one
+        return module.connect(address, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+
+    engine = create_engine(URL.create("sqlite", database=str(file)), module=module, creator=open_file, max_overflow=60)
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: Any) -> None:
+        connection.execute("PRAGMA synchronous=FULL")
+        if connection.execute("PRAGMA journal_mode").fetchone()[0].upper() != mode:
+            connection.execute(f"PRAGMA journal_mode={mode}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgresql(url: URL) -> Engine:
+    try:
+        engine = create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, max_overflow=60)
+    except ModuleNotFoundError:
+        raise LedgerError("ledger: PostgreSQL needs its driver; run `pip install 'maysend[postgres]'`") from None
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: Any) -> None:
+        connection.execute(
+            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+        )
+        connection.commit()
+
+    return engine
+
+
+def _schema(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("maysend_schema"):
+        return None
+    return connection.execute(select(table("maysend_schema", column("version_num")).c.version_num)).scalar_one_or_none()
+
+
+def _migrate(engine: Engine) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
+    with clear_errors(engine), writing(engine) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _explain(error: SQLAlchemyError) -> str:
+    told = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
+    for sign, meaning in _SIGNS.items():
+        if sign in told:
+            return meaning
+    return told or type(error).__name__
+
+
+_HELD = f"is held by another process for more than {BUSY_SECONDS} seconds; nothing was recorded, try again"
+_SIGNS = {
+    "database is locked": _HELD,
+    "lock timeout": _HELD,
+    "readonly database": "cannot be written (read-only file or directory); nothing was recorded",
+    "unable to open database file": "cannot be opened or its directory cannot be written; check the permissions",
+    "disk is full": "the disk is full; nothing was recorded, make room and try again",
+    "disk I/O error": "the disk reports an error; nothing was recorded, check the disk and try again",
+    "file is not a database": "is no SQLite database; restore it from a backup",
+    "database disk image is malformed": "is damaged; restore it from a backup",
+    "connection refused": "the database server does not answer; start it, or correct the URL",
+}

@@ -1,0 +1,91 @@
+"""The ledger's tables. Times are microseconds since the epoch in UTC; the whole channel is the group ``""``.
+
+An event's address, profile and reason can be erased: beside each stand a salt, erased with it, and the salted digest
+that the hash chain covers in its place.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+)
+
+SCHEMA = "0001"
+"""The newest migration: what a database must be at to be used."""
+
+ERASABLE = ("address", "profile", "reason")
+"""The columns of ``events`` that can be erased."""
+
+_Seq = BigInteger().with_variant(Integer, "sqlite")  # an INTEGER PRIMARY KEY is SQLite's own row number
+
+metadata = MetaData()
+
+events = Table(
+    "events",
+    metadata,
+    Column("seq", _Seq, primary_key=True, autoincrement=False),
+    Column("event_id", Text, nullable=False, unique=True),
+    Column("occurred_at", BigInteger, nullable=False),
+    Column("recorded_at", BigInteger, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("group_name", Text, nullable=False),
+    Column("subscribed", Boolean, nullable=False),
+    Column("type", Text),
+    Column("source", Text, nullable=False),
+    Column("campaign", Text),
+    Column("campaign_type", Text),
+    Column("variant", Text),
+    Column("revision", Text),
+    Column("text_hash", Text),
+    *(Column(name, Text) for name in ERASABLE),
+    *(Column(f"{name}_salt", LargeBinary) for name in ERASABLE),
+    *(Column(f"{name}_digest", LargeBinary) for name in ERASABLE),
+    Column("hash", LargeBinary, nullable=False),
+    Index("events_address", "address"),
+    Index("events_profile", "profile"),
+)
+
+status = Table(
+    "status",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("level", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("group_name", Text, primary_key=True),
+    Column("answer", SmallInteger, nullable=False),
+    Column("answered_at", BigInteger),
+    Column("source", Text),
+    Column("in_force", SmallInteger, nullable=False),
+    Column("suppressed", Boolean, nullable=False),
+    Column("types", Text, nullable=False),
+    Column("last_yes", BigInteger),
+    Column("seq", BigInteger, nullable=False),
+    Index("status_seq", "seq"),
+    sqlite_with_rowid=False,
+)
+
+known_groups = Table(
+    "known_groups",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("default_status", Text, nullable=False),
+)
+
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("level", Text, primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),
+    Column("erased_at", BigInteger, nullable=False),
+)

@@ -1,0 +1,188 @@
+"""A directory of declarations as a Project, or every problem of shape and reference at once.
+
+Folder = kind, file stem = name. Nothing but the declarations is read here: no data and no ledger.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from . import assembly, documents, references
+from .documents import Document
+from .errors import InvalidProjectError, MaysendError, Problem, did_you_mean
+from .model import Project
+from .plugins import Plugins
+from .shapes import Shapes
+from .where import Path as KeyPath
+
+PROJECT_FILE = "project.yaml"
+FOLDERS: Mapping[str, str] = {
+    "channels": "channel",
+    "subscription_groups": "subscription_group",
+    "segments": "segment",
+    "campaigns": "campaign",
+}
+"""The folders that hold declarations, and the kind of each."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+
+
+def find(start: Path, *, upward: bool) -> Path:
+    """The directory of the nearest ``project.yaml``: ``start`` itself, or with ``upward`` the first above it.
+
+    Raises MaysendError where there is none.
+    """
+    here = start.resolve()
+    if not here.is_dir():
+        raise MaysendError(f"{start} is not a directory")
+    for directory in (here, *here.parents) if upward else (here,):
+        if (directory / PROJECT_FILE).is_file():
+            return directory
+    if (here / "project.yml").is_file():
+        raise MaysendError(f"{here / 'project.yml'} must be named {PROJECT_FILE}")
+    above = " or above it" if upward else ""
+    raise MaysendError(f'no {PROJECT_FILE} in {here}{above}; "maysend init DIR" makes an example project')
+
+
+def load(root: Path, plugins: Plugins) -> Project:
+    """The project in ``root``, or InvalidProjectError with every problem of shape and reference."""
+    project, problems = check(root, plugins)
+    if problems or not project:
+        raise InvalidProjectError(problems)
+    return project
+
+
+def check(root: Path, plugins: Plugins) -> tuple[Project | None, list[Problem]]:
+    """The project in ``root``, and every problem of shape and reference, sorted.
+
+    Where there are problems, the project is what is left without the files of a wrong shape, for the third pass to
+    look at; it is None where ``project.yaml`` is one of them. A file with problems does not hide those of others, and
+    what it declares is not unknown to them.
+    """
+    shapes = Shapes(plugins.channel_types)
+    problems: list[Problem] = list(_strays(root))
+    settings, found = _settings(root, shapes)
+    problems += found
+    declared = references.Declared(plugins, settings)
+    for folder, kind in FOLDERS.items():
+        for file in _files(root, folder):
+            name = file.name.removesuffix(".yaml")
+            declared.names[kind].add(name)
+            document, found = _read(file, f"{folder}/{file.name}", kind, shapes)
+            problems += found
+            if document and not found:
+                declared.documents[kind][name] = document
+    problems += declared.problems()
+    usable = settings and references.is_zone(settings.data.get("timezone", "UTC"))
+    return assembly.project(root, settings, declared.documents) if settings and usable else None, sorted(set(problems))
+
+
+def _files(root: Path, folder: str) -> Iterator[Path]:
+    directory = root / folder
+    if directory.is_dir():
+        yield from sorted(file for file in directory.glob("*.yaml") if file.is_file() and not file.name.startswith("."))
+
+
+def _read(file: Path, shown: str, kind: str, shapes: Shapes) -> tuple[Document | None, list[Problem]]:
+    document, problems = documents.read(file, shown)
+    if not _NAME.fullmatch(name := file.name.removesuffix(".yaml")):
+        problems.append(
+            Problem(shown, 0, 0, f'"{name}" cannot be a name: names are a to z, 0 to 9 and _, and start with a letter')
+        )
+    if document:
+        problems += shapes.problems(kind, document)
+        problems += _variables(document)
+    return document, problems
+
+
+def _variables(document: Document) -> Iterator[Problem]:
+    for path, text in _strings(document.data, ()):
+        if "${" in text:
+            yield document.problem(path, f"${{NAME}} is read from the environment in {PROJECT_FILE} only")
+
+
+def _settings(root: Path, shapes: Shapes) -> tuple[Document | None, list[Problem]]:
+    """``project.yaml`` with every ``${NAME}`` in its strings filled in from the environment."""
+    document, problems = documents.read(root / PROJECT_FILE, PROJECT_FILE)
+    if not document:
+        return None, problems
+    filled: dict[KeyPath, str | None] = {}
+    for path, text in list(_strings(document.data, ())):
+        if "${" not in text:
+            continue
+        missing = [name for name in _VARIABLE.findall(text) if name not in os.environ]
+        problems += [document.problem(path, f"the environment has no variable {name}") for name in missing]
+        if not _VARIABLE.search(text):
+            problems.append(document.problem(path, f'"{text}" does not end its "${{" with a "}}"'))
+        filled[path] = None if missing else f'"{text}"'
+        _put(document.data, path, _VARIABLE.sub(lambda found: os.environ.get(found[1], ""), text))
+    problems += shapes.problems("project", document, filled)
+    return (None if problems else document), problems
+
+
+def _strings(data: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    if isinstance(data, str):
+        yield path, data
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            yield from _strings(value, (*path, key))
+    elif isinstance(data, list):
+        for index, value in enumerate(data):
+            yield from _strings(value, (*path, index))
+
+
+def _put(data: Any, path: KeyPath, value: str) -> None:
+    for part in path[:-1]:
+        data = data[part]
+    data[path[-1]] = value
+
+
+def _strays(root: Path) -> Iterator[Problem]:
+    """What lies where declarations are looked for and is none, so that nobody believes it counts."""
+    try:
+        entries = sorted(os.scandir(root), key=lambda entry: entry.name)
+    except OSError as error:
+        yield Problem(".", 0, 0, f"cannot be read: {error.strerror}")
+        return
+    for entry in entries:
+        if entry.name == "project.yml":
+            yield Problem(entry.name, 0, 0, f"is not read; only {PROJECT_FILE} is")
+        elif entry.name in FOLDERS:
+            yield from _strays_in(root, entry.name)
+        elif entry.is_dir() and (near := _meant(entry.name)):
+            yield Problem(f"{entry.name}/", 0, 0, f'is not read; did you mean "{near}/"?')
+
+
+def _meant(folder: str) -> str | None:
+    """The folder of declarations that another folder's name is close to."""
+    word = folder.lower().rstrip("s")
+    parts = [kind for kind in FOLDERS if len(word) > 4 and word in kind]
+    hint = did_you_mean(folder.lower(), FOLDERS)
+    return parts[0] if parts else hint.split('"')[1] if "did you mean" in hint else None
+
+
+def _strays_in(root: Path, folder: str) -> Iterator[Problem]:
+    directory = root / folder
+    if not directory.is_dir():
+        yield Problem(folder, 0, 0, "must be a directory")
+        return
+    try:
+        entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
+    except OSError as error:
+        yield Problem(f"{folder}/", 0, 0, f"cannot be read: {error.strerror}")
+        return
+    for entry in entries:
+        if entry.name.startswith(".") or (entry.name.endswith(".yaml") and entry.is_file()):
+            continue
+        shown = f"{folder}/{entry.name}"
+        if entry.is_dir():
+            yield Problem(f"{shown}/", 0, 0, f"is not read; declarations stand directly in {folder}/")
+        elif entry.name.endswith(".yml"):
+            yield Problem(shown, 0, 0, f'is not read; rename it to "{entry.name.removesuffix(".yml")}.yaml"')
+        else:
+            yield Problem(shown, 0, 0, f"is not read; only *.yaml files stand in {folder}/")

@@ -1,0 +1,76 @@
+"""An output directory that is replaced whole, at the end of a run, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from .errors import OutputError
+
+MANIFEST = "manifest.json"
+
+
+class Output:
+    """Files are written beside ``directory`` and moved in when the block ends well.
+
+    Raises OutputError where the directory holds something that maysend did not write, or cannot be written.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory.absolute()
+        self._beside = self.directory.with_name(f".{self.directory.name}.{os.getpid()}")
+
+    def __enter__(self) -> Self:
+        if self.directory.is_dir() and any(self.directory.iterdir()) and not _is_ours(self.directory / MANIFEST):
+            raise OutputError(f"{self.directory}: holds files that maysend did not write; choose another --out")
+        if self.directory.exists() and not self.directory.is_dir():
+            raise OutputError(f"{self.directory}: is not a directory; choose another --out")
+        try:
+            self._beside.mkdir(parents=True)
+        except OSError as error:
+            raise OutputError(f"{self.directory}: cannot be written: {error.strerror}") from None
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            if kind is None:
+                self._move_in()
+        except OSError as failure:
+            raise OutputError(f"{self.directory}: cannot be written: {failure.strerror}") from None
+        finally:
+            shutil.rmtree(self._beside, ignore_errors=True)
+
+    def file(self, name: str) -> Path:
+        """Where to write a file of that name."""
+        return self._beside / name
+
+    def digest(self, name: str) -> str:
+        """The SHA-256 of a file written."""
+        with self.file(name).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def write_manifest(self, manifest: dict[str, Any]) -> None:
+        self.file(MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    def _move_in(self) -> None:
+        for written in self._beside.iterdir():
+            with written.open("rb") as file:
+                os.fsync(file.fileno())
+        before = self._beside.with_name(f"{self._beside.name}.before")
+        if self.directory.exists():
+            self.directory.rename(before)
+        self._beside.rename(self.directory)
+        shutil.rmtree(before, ignore_errors=True)
+
+
+def _is_ours(manifest: Path) -> bool:
+    try:
+        found = json.loads(manifest.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and "maysend" in found

@@ -1,0 +1,231 @@
+"""The second pass of validation: what declarations say of each other, and values that no schema can check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from .assembly import DEFAULT_ACTIVE_GROUPS, campaign, segment
+from .documents import Document
+from .errors import Problem, did_you_mean
+from .model import Campaign, Segment
+from .plugins import Plugins
+from .values import unreadable
+from .where import Condition, Did, InGroups, InList, InSegment, Interest, OnChannel, Path, leaves
+
+LEDGER_EVENT = "Channel Unsubscribed"
+"""The event that comes from the ledger, and that no project declares."""
+
+_MOST_CUSTOM_CONTROL_GROUPS = 10
+
+
+def _by_kind() -> Mapping[str, Any]:
+    return {kind: {} for kind in ("channel", "subscription_group", "segment", "campaign")}
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What the files of a project declare.
+
+    ``names`` are those of all files by kind; ``documents`` those whose shape is right, by kind and name.
+    ``settings`` is ``project.yaml``, or None where it has problems of its own.
+    """
+
+    plugins: Plugins
+    settings: Document | None
+    documents: Mapping[str, dict[str, Document]] = field(default_factory=_by_kind)
+    names: Mapping[str, set[str]] = field(default_factory=lambda: {kind: set() for kind in _by_kind()})
+
+    def problems(self) -> Iterator[Problem]:
+        """Every reference that leads nowhere or where it must not, and every value that cannot be read."""
+        if self.settings:
+            yield from _settings(self, self.settings)
+        for document in self.documents["channel"].values():
+            yield from _channel_type(self.plugins, document)
+        for document in self.documents["subscription_group"].values():
+            yield from self.unknown("channel", document, ("channel",), document.data["channel"])
+        segments = {name: segment(name, document) for name, document in self.documents["segment"].items()}
+        for one in segments.values():
+            yield from _condition(self, one.document, one.where)
+        yield from _cycles(segments)
+        for name, document in self.documents["campaign"].items():
+            yield from _campaign(self, campaign(name, document))
+
+    def unknown(self, kind: str, document: Document, path: Path, name: str) -> Iterator[Problem]:
+        """A problem where no file of ``kind`` declares ``name``."""
+        if name not in self.names[kind]:
+            words, hint = kind.replace("_", " "), did_you_mean(name, self.names[kind])
+            yield document.problem(path, f'unknown {words} "{name}"{hint or f"; {kind}s/{name}.yaml would declare it"}')
+
+    def group(self, document: Document, path: Path, name: str) -> Iterator[Problem]:
+        """A problem where ``name`` is no group, or an archived one."""
+        yield from self.unknown("subscription_group", document, path, name)
+        group = self.documents["subscription_group"].get(name)
+        if group and group.data.get("status") == "archived":
+            yield document.problem(
+                path, f'subscription group "{name}" is archived; take it out, or make it active again'
+            )
+
+
+def _settings(declared: Declared, document: Document) -> Iterator[Problem]:
+    data = document.data
+    if not is_zone(zone := data.get("timezone", "UTC")):
+        yield document.problem(("timezone",), f'unknown time zone "{zone}"; write an IANA name such as "Europe/Paris"')
+    for index, cap in enumerate(data.get("frequency_caps", ())):
+        yield from declared.unknown("channel", document, ("frequency_caps", index, "channel"), cap["channel"])
+    if data.get("frequency_caps") and "sends" not in data:
+        yield document.problem(
+            ("frequency_caps",), 'frequency caps count sends; declare the table of them under "sends"', key=True
+        )
+    for name, source in data.get("feedback", {}).items():
+        yield from declared.unknown("channel", document, ("feedback", name, "channel"), source["channel"])
+    if LEDGER_EVENT in data.get("events", {}):
+        yield document.problem(
+            ("events", LEDGER_EVENT), f'"{LEDGER_EVENT}" comes from the ledger; name this event otherwise', key=True
+        )
+    yield from _control_groups(document, data.get("control_groups", {}))
+    limit = data.get("limits", {}).get("active_groups", DEFAULT_ACTIVE_GROUPS)
+    groups = declared.documents["subscription_group"].values()
+    if (active := sum(group.data.get("status", "active") == "active" for group in groups)) > limit:
+        place = ("limits", "active_groups") if "limits" in data else ()
+        yield document.problem(
+            place,
+            f"{active} subscription groups are active, and limits.active_groups is {limit}; archive one to make room",
+        )
+
+
+def is_zone(name: str) -> bool:
+    """Whether an IANA time zone has this name."""
+    try:
+        return bool(ZoneInfo(name))
+    except (ValueError, OSError):
+        return False
+
+
+def _control_groups(document: Document, groups: Mapping[str, Any]) -> Iterator[Problem]:
+    if (custom := len(groups.keys() - {"system"})) > _MOST_CUSTOM_CONTROL_GROUPS:
+        message = f"{custom} custom control groups, and {_MOST_CUSTOM_CONTROL_GROUPS} are the most there can be"
+        yield document.problem(("control_groups",), message, key=True)
+    first: dict[str, str] = {}
+    for name, group in groups.items():
+        if (other := first.setdefault(group["salt"], name)) != name:
+            message = f'salt "{group["salt"]}" is that of "{other}", and would draw the same people; write another'
+            yield document.problem(("control_groups", name, "salt"), message)
+
+
+def _channel_type(plugins: Plugins, document: Document) -> Iterator[Problem]:
+    name = document.data["type"]
+    if name in plugins.channel_types:
+        return
+    failed = "".join(
+        f"; plugin {one.name} of {one.distribution} failed to load: {one.error}" for one in plugins.failures
+    )
+    yield document.problem(
+        ("type",), f'unknown channel type "{name}"{did_you_mean(name, plugins.channel_types)}{failed}'
+    )
+
+
+def _condition(declared: Declared, document: Document, condition: Condition) -> Iterator[Problem]:
+    yield from unreadable(document, condition)
+    for leaf in leaves(condition):
+        match leaf:
+            case InSegment(segment=name, at=at):
+                yield from declared.unknown("segment", document, (*at, "segment"), name)
+            case OnChannel(channel=name, state=state, at=at):
+                yield from declared.unknown("channel", document, (*at, state), name)
+            case InList(channel=str(name), at=at):
+                yield from declared.unknown("channel", document, (*at, "in_list", "channel"), name)
+            case InGroups(groups=tuple(names), excluded=excluded, at=at):
+                place = (*at, "subscription_groups", "exclude" if excluded else "include")
+                for index, name in enumerate(names):
+                    yield from declared.group(document, (*place, index), name)
+            case Did(event=name, negated=negated, at=at):
+                yield from _event(declared, document, (*at, "did_not" if negated else "did"), name)
+            case Interest(event=name, percent=percent, at=at):
+                yield from _event(
+                    declared, document, (*at, "most_often" if percent is None else "share", "event"), name
+                )
+
+
+def _event(declared: Declared, document: Document, path: Path, name: str) -> Iterator[Problem]:
+    if not declared.settings:
+        return
+    known = {*declared.settings.data.get("events", {}), LEDGER_EVENT}
+    if name not in known:
+        yield document.problem(path, f'unknown event "{name}"{did_you_mean(name, known)}')
+
+
+def _cycles(segments: Mapping[str, Segment]) -> Iterator[Problem]:
+    """Segments that are defined by themselves, each circle once, at the first reference of its smallest name."""
+    uses = {name: [leaf for leaf in leaves(one.where) if isinstance(leaf, InSegment)] for name, one in segments.items()}
+    done: set[str] = set()
+    for start in sorted(segments):
+        if circle := _circle(start, uses, done):
+            names = [start, *(leaf.segment for leaf in circle)]
+            at = (*circle[0].at, "segment")
+            yield segments[start].document.problem(at, f"segments go round in a circle: {' -> '.join(names)}")
+            done.update(names)
+
+
+def _circle(start: str, uses: Mapping[str, list[InSegment]], done: Iterable[str]) -> list[InSegment]:
+    """The shortest way from ``start`` back to it, around those already ``done``."""
+    ways: list[list[InSegment]] = [[leaf] for leaf in uses[start]]
+    seen = set(done)
+    for way in ways:
+        name = way[-1].segment
+        if name == start:
+            return way
+        if name not in seen:
+            seen.add(name)
+            ways += [[*way, leaf] for leaf in uses.get(name, ())]
+    return []
+
+
+def _campaign(declared: Declared, one: Campaign) -> Iterator[Problem]:
+    document = one.document
+    yield from declared.unknown("channel", document, ("channel",), one.channel)
+    for key, names in (("include", one.include), ("exclude", one.exclude)):
+        for index, name in enumerate(names):
+            yield from declared.unknown("segment", document, ("audience", key, index), name)
+    if one.groups:
+        place: Path = ("subscription_groups", one.groups.kind)
+        if one.groups.kind == "at_least":
+            place = (*place, "of")
+            if one.groups.count > len(one.groups.groups):
+                message = f"{one.groups.count} of {len(one.groups.groups)} groups can never be; lower the count"
+                yield document.problem(("subscription_groups", "at_least", "count"), message)
+        for index, name in enumerate(one.groups.groups):
+            yield from _campaign_group(declared, one, (*place, index), name)
+    if isinstance(one.control_group, str):
+        yield from _control_group(declared, document, one.control_group)
+    if one.frequency_caps and declared.settings and "sends" not in declared.settings.data:
+        message = 'frequency caps count sends; declare the table of them under "sends" in project.yaml'
+        yield document.problem(("frequency_caps",), message, key=True)
+    if one.ignore_unsubscribed and one.purpose != "transactional":
+        message = '"ignore_unsubscribed" is for campaigns of purpose transactional; this one is marketing'
+        yield document.problem(("ignore_unsubscribed",), message, key=True)
+
+
+def _campaign_group(declared: Declared, one: Campaign, path: Path, name: str) -> Iterator[Problem]:
+    yield from declared.group(one.document, path, name)
+    group = declared.documents["subscription_group"].get(name)
+    if group and group.data["channel"] != one.channel:
+        message = (
+            f'subscription group "{name}" is on channel "{group.data["channel"]}", and the campaign on "{one.channel}"'
+        )
+        yield one.document.problem(path, message)
+
+
+def _control_group(declared: Declared, document: Document, name: str) -> Iterator[Problem]:
+    if not declared.settings:
+        return
+    custom = declared.settings.data.get("control_groups", {}).keys() - {"system"}
+    if name == "system":
+        yield document.problem(
+            ("control_group",), 'control group "system" is drawn for every campaign; leave it out here'
+        )
+    elif name not in custom:
+        hint = did_you_mean(name, custom) or "; project.yaml declares none"
+        yield document.problem(("control_group",), f'unknown control group "{name}"{hint}')

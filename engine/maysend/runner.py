@@ -1,0 +1,200 @@
+"""One run: sources and ledger opened, campaigns decided in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlglot import exp
+
+from . import meaning
+from .addresses import normalizer
+from .backends.duckdb import DuckDB
+from .columns import Catalog, Table
+from .errors import InvalidProjectError, LedgerError, Problem, SourceError, UnknownNameError, did_you_mean
+from .ledger import Ledger, open_ledger
+from .model import Campaign, Project, Source
+from .moments import Clock
+from .plugins import Plugins
+from .targeting import reads
+from .targeting.features import value
+from .targeting.names import column, table
+from .targeting.plan import BLOCK, Asked, Plan
+from .targeting.standings import ANSWERS
+from .targeting.tables import LEDGER, LEDGER_COLUMNS
+
+Progress = Callable[[str], None]
+"""Told what a run does next, in a few words."""
+
+_ANSWER_COLUMNS = {
+    "channel": "VARCHAR",
+    "level": "VARCHAR",
+    "subject": "VARCHAR",
+    "group": "VARCHAR",
+    "answer": "TINYINT",
+    "suppressed": "BOOLEAN",
+    "seq": "BIGINT",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An open run over one project's data and the ledger's newest answers, up to event ``ledger_seq``."""
+
+    project: Project
+    plugins: Plugins
+    backend: DuckDB
+    catalog: Catalog
+    clock: Clock
+    ledger: Ledger
+    ledger_seq: int
+    progress: Progress
+
+    def plans(self, campaigns: Sequence[Campaign], *, keep: bool, only: exp.Expression | None = None) -> Iterator[Plan]:
+        """The campaigns decided, a block at a time; each plan can be read until the next is asked for."""
+        for start in range(0, len(campaigns), BLOCK):
+            asked = [Asked(self.project, campaign) for campaign in campaigns[start : start + BLOCK]]
+            self.progress(f"deciding {len(asked)} of {len(campaigns)} campaigns")
+            plan = Plan(asked, self.plugins.channel_types, self.catalog, self.clock)
+            self._open_lists(plan)
+            if plan.reads_ledger:
+                self._land_ledger()
+            plan.prepare(self.backend, only=only, keep=keep)
+            yield plan
+
+    def _land_ledger(self) -> None:
+        """Land the ledger's events for conditions that ask for them."""
+        names = [name for name in LEDGER_COLUMNS if name != "occurred_at"]
+        kinds = {name: "BOOLEAN" if name == "resubscribed" else "VARCHAR" for name in names} | {"occurred_at": "TIMESTAMPTZ"}
+        events = (
+            (*(getattr(event, name) for name in names), event.occurred_at.isoformat())
+            for event in self.ledger.events()
+            if event.seq <= self.ledger_seq
+        )
+        self.backend.land(LEDGER, kinds, events)
+
+    def _open_lists(self, plan: Plan) -> None:
+        """Land the files that ``in_list`` leaves name."""
+        for leaf, name in plan.features.lists.items():
+            source = Source(leaf.source, str(self.project.root / leaf.source))
+            kinds = self.backend.open(f"file {name}", source)
+            if leaf.column not in kinds:
+                raise SourceError(f'{leaf.source}: has no column "{leaf.column}"{did_you_mean(leaf.column, kinds)}')
+            member = exp.alias_(column(leaf.column), "member", quoted=True)
+            self.backend.create(f"source {name}", exp.select(member).from_(table(f"file {name}")))
+
+
+@contextmanager
+def opened(
+    project: Project, as_of: datetime, plugins: Plugins, *, memory: str | None = None, progress: Progress = lambda _: None
+) -> Iterator[Run]:
+    """Open a run over a valid project.
+
+    Raises InvalidProjectError where the declarations do not fit the data or the ledger's memory, LedgerError where the
+    ledger is missing, SourceError where data is broken.
+    """
+    clock = Clock(as_of, ZoneInfo(project.timezone))
+    with open_ledger(project.ledger, project.root) as ledger, DuckDB(memory) as backend:
+        progress("opening sources")
+        catalog, problems = open_sources(project, backend)
+        problems += meaning.problems(project, catalog, clock)
+        problems += memory_problems(project, ledger)
+        if problems:
+            raise InvalidProjectError(problems)
+        progress("reading answers")
+        seq = ledger.last_seq()
+        backend.land(ANSWERS, _ANSWER_COLUMNS, ledger.answers())
+        ledger.remember_groups(project.groups.values())
+        yield Run(project, plugins, backend, catalog, clock, ledger, seq, progress)
+
+
+def open_sources(project: Project, backend: DuckDB) -> tuple[Catalog, list[Problem]]:
+    """Every table a project declares, under the names that plans read, and a problem for each that cannot be opened."""
+    problems: list[Problem] = []
+
+    def open_(name: str, source: Source, *path: str) -> Table | None:
+        try:
+            return backend.open(name, source)
+        except SourceError as error:
+            problems.append(project.document.problem((*path, "source"), str(error)))
+            return None
+
+    profiles = open_("profiles", project.profiles.source, "profiles")
+    if profiles is not None and project.profiles.key in profiles:
+        problems += _key_problems(project, backend)
+    events = {name: open_(f"events {name}", event.source, "events", name) for name, event in project.events.items()}
+    sends = open_("events ", project.sends.source, "sends") if project.sends else None
+    return Catalog(profiles, {name: kinds for name, kinds in events.items() if kinds is not None}, sends), problems
+
+
+def _key_problems(project: Project, backend: DuckDB) -> list[Problem]:
+    """A key identifies one profile: it is never missing, and never stands in two rows."""
+    key = column(project.profiles.key)
+    many = exp.Count(this=exp.Star())
+    repeated = exp.or_(exp.GT(this=many, expression=exp.Literal.number(1)), exp.Is(this=key, expression=exp.null()))
+    query = exp.select(key, many.copy()).from_(table("profiles")).group_by(key.copy()).having(repeated).order_by(key.copy()).limit(4)
+    try:
+        rows = backend.rows(query)
+    except SourceError as error:
+        return [project.document.problem(("profiles", "source"), f"{project.profiles.source.location}: {error}")]
+    where = f'{project.profiles.source.location}: key "{project.profiles.key}"'
+    return [
+        project.document.problem(("profiles", "key"), f"{where} is missing in {count} rows" if value is None else f'{where} is "{value}" in {count} rows; it must be unique')
+        for value, count in rows
+    ]
+
+
+def memory_problems(project: Project, ledger: Ledger) -> list[Problem]:
+    """What the ledger remembers and the declarations have forgotten (spec 2)."""
+    return meaning.memory_problems(project, ledger.known_groups(), getattr(ledger, "defaults_moved", lambda _: 0))
+
+
+def check(project: Project, as_of: datetime) -> list[Problem]:
+    """The third pass of validation, with data and ledger."""
+    with DuckDB() as backend:
+        catalog, problems = open_sources(project, backend)
+    problems += meaning.problems(project, catalog, Clock(as_of, ZoneInfo(project.timezone)))
+    try:
+        with open_ledger(project.ledger, project.root) as ledger:
+            return problems + memory_problems(project, ledger)
+    except LedgerError as error:
+        return [*problems, project.document.problem(("ledger",), str(error))]
+
+
+def chosen(project: Project, names: Sequence[str]) -> list[Campaign]:
+    """The campaigns named, or all, in the order of their names.
+
+    Raises UnknownNameError for a name that nothing declares.
+    """
+    for name in names:
+        if name not in project.campaigns:
+            raise UnknownNameError(f'there is no campaign "{name}"{did_you_mean(name, project.campaigns)}')
+    return [project.campaigns[name] for name in sorted(set(names) or project.campaigns)]
+
+
+def decide(project: Project, as_of: datetime, plugins: Plugins) -> dict[str, dict[str, str]]:
+    """Every profile's reason for every campaign: campaign to key (as text) to reason."""
+    found: dict[str, dict[str, str]] = {}
+    with opened(project, as_of, plugins) as run:
+        for plan in run.plans(chosen(project, ()), keep=True):
+            for index, asked in enumerate(plan.asked):
+                rows = run.backend.rows(reads.reasons(plan, index))
+                found[asked.campaign.name] = {str(key): reason for key, _, reason in rows}
+    return found
+
+
+def address_of(project: Project, plugins: Plugins, channel: str, profile: str) -> str | None:
+    """A profile's normalized address on a channel; None where there is no such profile, or no valid address."""
+    declared = project.channels[channel]
+    with DuckDB() as backend:
+        kinds = backend.open("profiles", project.profiles.source)
+        key = exp.cast(value(kinds, project.profiles.key, "p"), "text")
+        found = backend.rows(
+            exp.select(exp.cast(value(kinds, declared.address, "p"), "text"))
+            .from_(table("profiles", "p"))
+            .where(exp.EQ(this=key, expression=exp.Literal.string(profile)))
+        )
+    return normalizer(plugins.channel_types[declared.type].address)(found[0][0]) if found and found[0][0] is not None else None

@@ -1,0 +1,199 @@
+"""What the conditions of all campaigns ask about a profile, collected while they compile.
+
+A feature is a column ``f0``, ``f1``, … of the plan's base, whatever it is made of. Predicates speak of features only,
+so that the same predicate runs over profiles and over one representative per bucket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from .. import draws, status
+from ..columns import Catalog, ColumnType, Table
+from ..conditions import Aggregate, Typed
+from ..errors import SourceError
+from ..hookspecs import ChannelType
+from ..model import Channel, Project
+from ..moments import Clock
+from ..where import Condition, InList
+from .names import column
+from .standings import Standing, number
+from .tables import LEDGER_EVENT, event_table
+
+E = exp.Expression
+TRUTH, WORD = ColumnType("boolean"), ColumnType("other")
+
+
+def value(table: Table, name: str, alias: str) -> E:
+    """A column as conditions see it: a float that is no number is missing, a time has microseconds, text is text."""
+    kind = table[name]
+    first, *fields = kind.path or (name,)
+    found: E = column(first, alias)
+    for part in fields:
+        found = exp.Dot(this=found, expression=exp.to_identifier(part, quoted=True))
+    match kind.kind:
+        case "float":
+            real = exp.cast(found, "double")
+            return exp.Case(ifs=[exp.If(this=exp.not_(exp.IsNan(this=real)), true=real.copy())])
+        case "timestamp":
+            return exp.cast(found, "timestamp")
+        case "text":
+            return exp.cast(found, "text")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A value per profile, as SQL over the base's joined tables. ``word`` marks one made of status bits."""
+
+    name: str
+    expression: E
+    type: ColumnType
+
+    @property
+    def word(self) -> bool:
+        return self.type is WORD
+
+
+@dataclass(slots=True)
+class Features:
+    """One plan's features: what to read, join and compute before any campaign is looked at."""
+
+    catalog: Catalog
+    clock: Clock
+    key: str
+    features: dict[str, Feature] = field(default_factory=dict)
+    aggregates: dict[Aggregate, str] = field(default_factory=dict)
+    standings: dict[tuple[str, str, tuple[tuple[str, bool], ...]], Standing] = field(default_factory=dict)
+    addresses: dict[str, tuple[str, ChannelType]] = field(default_factory=dict)
+    lists: dict[InList, str] = field(default_factory=dict)
+    _by_sql: dict[str, Feature] = field(default_factory=dict)
+
+    def add(self, expression: E, type_: ColumnType) -> E:
+        """The feature's column; the same expression is the same feature."""
+        sql = expression.sql()
+        if sql not in self._by_sql:
+            name = f"f{len(self.features)}"
+            self._by_sql[sql] = self.features[name] = Feature(name, expression, type_)
+        return column(self._by_sql[sql].name)
+
+    def draw(self, salt: str) -> E:
+        """The draw of a salt, over the one hash a row."""
+        return self.add(draws.draw(column("h", "p"), salt), ColumnType("integer"))
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One project's conditions asking one plan's features: the ``Scope`` of conditions.py."""
+
+    project: Project
+    types: Mapping[str, ChannelType]
+    features: Features
+
+    @property
+    def clock(self) -> Clock:
+        return self.features.clock
+
+    def column(self, name: str) -> Typed:
+        table = self.features.catalog.profiles or {}
+        if name not in table:
+            raise SourceError(f'{self.project.profiles.source.location}: has no column "{name}"')
+        return self.features.add(value(table, name, "p"), table[name]), table[name]
+
+    def aggregate(self, aggregate: Aggregate) -> Typed:
+        known = self.features.aggregates
+        name = known.setdefault(aggregate, f"a{len(known)}")
+        if aggregate.kept.event == LEDGER_EVENT:
+            for channel in self.project.channels:
+                self.address(channel)
+        kind = self._aggregate_type(aggregate)
+        found: E = column(name, aggregate_table(aggregate, name))
+        if aggregate.function in ("count", "sum"):
+            found = exp.Coalesce(this=found, expressions=[exp.Literal.number(0)])
+        return self.features.add(found, kind), kind
+
+    def _aggregate_type(self, aggregate: Aggregate) -> ColumnType:
+        event, _, kinds = event_table(self.project, self.features.catalog, aggregate.kept.event)
+        match aggregate.function:
+            case "count":
+                return ColumnType("integer")
+            case "sum":
+                assert aggregate.column
+                return ColumnType("float" if kinds[aggregate.column].kind == "float" else "decimal")
+            case "most_often":
+                assert aggregate.column
+                return ColumnType(kinds[aggregate.column].kind)
+        return ColumnType(kinds[event.at].kind)
+
+    def in_group(self, group: str) -> E:
+        standing = self._standing(self.project.groups[group].channel)
+        return self._bit(standing, standing.slot(group))
+
+    def turned_on(self, group: str) -> E:
+        """Whether a group's status is subscribed by somebody's yes and not by default alone.
+
+        Where no answer for the channel means subscribed, a channel that is unsubscribed was left by somebody, and then
+        a group is subscribed only by a later yes: its status says the same, and no bit more is needed.
+        """
+        standing = self._standing(self.project.groups[group].channel)
+        return self._bit(standing, standing.slot(group, by_answer=not standing.defaults[status.CHANNEL]))
+
+    def active_groups(self) -> Sequence[str]:
+        return [group.name for group in self.project.active_groups()]
+
+    def on_channel(self, channel: str) -> E:
+        standing = self._standing(channel)
+        return self._bit(standing, standing.slot())
+
+    def suppressed(self, channel: str) -> E:
+        standing = self._standing(channel)
+        return self._bit(standing, standing.suppressed_slot())
+
+    def reachable(self, channel: str) -> E:
+        address = column(self.address(channel), "p")
+        return self.features.add(exp.not_(exp.Is(this=address, expression=exp.null())), TRUTH)
+
+    def address(self, channel: str) -> str:
+        """The base's column with the normalized address on a channel, NULL where it is missing or invalid."""
+        declared = self.project.channels[channel]
+        name = address_column(declared)
+        self.features.addresses[name] = (declared.address, self.types[declared.type])
+        return name
+
+    def segment(self, name: str) -> Condition:
+        return self.project.segments[name].where
+
+    def listed(self, leaf: InList) -> E:
+        lists = self.features.lists
+        name = lists.setdefault(leaf, f"list {len(lists)}")
+        if leaf.channel:
+            self.address(leaf.channel)
+        return self.features.add(exp.not_(exp.Is(this=column("member", name), expression=exp.null())), TRUTH)
+
+    def bucket(self, salt: str) -> E:
+        return self.features.add(draws.bucket(draws.draw(column("h", "p"), salt)), ColumnType("integer"))
+
+    def _standing(self, channel: str) -> Standing:
+        standings = self.features.standings
+        address = self.address(channel)
+        defaults = {group.name: group.default == "subscribed" for group in self.project.groups_of(channel)}
+        defaults[status.CHANNEL] = self.types[self.project.channels[channel].type].default == "subscribed"
+        key = (channel, address, tuple(sorted(defaults.items())))
+        return standings.setdefault(key, Standing(f"standing {len(standings)}", channel, address, defaults))
+
+    def _bit(self, standing: Standing, slot: tuple[int, int]) -> E:
+        word, bit = slot
+        found = self.features.add(column(f"w{word}", standing.alias), WORD)
+        return exp.NEQ(this=exp.paren(exp.BitwiseAnd(this=found, expression=number(bit))), expression=number(0))
+
+
+def address_column(channel: Channel) -> str:
+    return f"address {channel.address} as {channel.type}"
+
+
+def aggregate_table(aggregate: Aggregate, name: str) -> str:
+    """The alias under which a plan joins an aggregate: one table for each event, but every favourite has its own."""
+    return f"favourite {name}" if aggregate.function == "most_often" else f"event {aggregate.kept.event}"

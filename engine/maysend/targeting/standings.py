@@ -1,0 +1,141 @@
+"""Recorded answers folded into words: for every profile with an answer on a channel, what it adds up to, a bit a group.
+
+The rule itself is status.py's; here its masks are SQL. Profiles that nobody answered for have the word of defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+
+from sqlglot import exp
+
+from .. import status
+from .names import column, table
+
+E = exp.Expression
+ANSWERS = "answers"
+BITS = 62
+_SUPPRESSED = (status.CHANNEL, "suppressed")
+_STATUS, _ANSWER = "status", "answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """A SQL integer as the bits that status.py combines."""
+
+    sql: E
+
+    def __and__(self, other: Mask) -> Mask:
+        return Mask(exp.paren(exp.BitwiseAnd(this=self.sql.copy(), expression=other.sql.copy())))
+
+    def __or__(self, other: Mask) -> Mask:
+        return Mask(exp.paren(exp.BitwiseOr(this=self.sql.copy(), expression=other.sql.copy())))
+
+    def __invert__(self) -> Mask:
+        return Mask(exp.BitwiseNot(this=exp.paren(self.sql.copy())))
+
+
+def number(value: int) -> E:
+    """A constant of 64 bits."""
+    return exp.cast(exp.Literal.number(value) if value >= 0 else exp.Neg(this=exp.Literal.number(-value)), "bigint")
+
+
+@dataclass(slots=True)
+class Standing:
+    """One channel's words under one set of defaults. A bit is given out when a condition first asks for it."""
+
+    alias: str
+    channel: str
+    address: str
+    defaults: Mapping[str, bool]
+    _slots: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def slot(self, group: str = status.CHANNEL, *, by_answer: bool = False) -> tuple[int, int]:
+        """Word and bit that say whether the group's (or the channel's) status is subscribed; with ``by_answer``,
+        whether it is so by a recorded yes."""
+        return self._slot((group, _ANSWER if by_answer else _STATUS))
+
+    def suppressed_slot(self) -> tuple[int, int]:
+        return self._slot(_SUPPRESSED)
+
+    @property
+    def words(self) -> range:
+        return range((len(self._slots) + BITS - 1) // BITS)
+
+    def default(self, word: int) -> int:
+        """The word of a profile without any answer."""
+        return sum(bit for (group, kind), bit in self._in(word) if kind == _STATUS and self.defaults[group])
+
+    def fold(self, key: str) -> exp.Select:
+        """Every profile with an answer on the channel: ``key`` and ``w0``, ``w1``, …
+
+        Reads ``people`` (with ``key_text``), and ``answers`` as the ledger's ``AnswerRow`` says.
+        """
+        sides = [("a", "address", column(self.address, "p")), ("b", "profile", column("key_text", "p"))]
+        query = exp.select(exp.alias_(column(key, "p"), "key", quoted=True)).from_(table("people", "p"))
+        for alias, level, subject in sides:
+            on = exp.EQ(this=subject, expression=column("subject", alias))
+            query = query.join(self._subjects(level).subquery(alias), on=on, join_type="left")
+        for word in self.words:
+            query = query.select(exp.alias_(self._word(word), f"w{word}", quoted=True))
+        answered = [exp.not_(exp.Is(this=column("subject", alias), expression=exp.null())) for alias, _, _ in sides]
+        return query.where(exp.or_(*answered))
+
+    def _slot(self, slot: tuple[str, str]) -> tuple[int, int]:
+        index = self._slots.setdefault(slot, len(self._slots))
+        return index // BITS, 1 << index % BITS
+
+    def _in(self, word: int) -> Iterator[tuple[tuple[str, str], int]]:
+        for slot, index in self._slots.items():
+            if index // BITS == word:
+                yield slot, 1 << index % BITS
+
+    def _subjects(self, level: str) -> exp.Select:
+        """One row per subject of a level: masks of the yes and no in force, whether the channel is a no, suppressed."""
+        group, answer = column("group"), column("answer")
+        marks: list[E] = []
+        for word in self.words:
+            bits: dict[str, int] = {}
+            for (name, kind), bit in self._in(word):
+                if kind != "suppressed":
+                    bits[name] = bits.get(name, 0) | bit
+            mark = exp.Case(
+                this=group.copy(),
+                ifs=[exp.If(this=exp.Literal.string(name), true=number(bit)) for name, bit in bits.items()],
+                default=number(0),
+            ) if bits else number(0)
+            for name, wanted in ((f"yes{word}", 1), (f"no{word}", -1)):
+                given = exp.EQ(this=answer.copy(), expression=exp.Literal.number(wanted) if wanted > 0 else exp.Neg(this=exp.Literal.number(1)))
+                marked = exp.Case(ifs=[exp.If(this=given, true=mark.copy())], default=number(0))
+                marks.append(exp.alias_(exp.BitwiseOrAgg(this=marked), name, quoted=True))
+        whole = exp.and_(exp.EQ(this=group.copy(), expression=exp.Literal.string(status.CHANNEL)), exp.LT(this=answer.copy(), expression=exp.Literal.number(0)))
+        marks.append(exp.alias_(exp.BitwiseOrAgg(this=exp.Case(ifs=[exp.If(this=whole, true=number(-1))], default=number(0))), "channel_no", quoted=True))
+        suppressed = exp.Case(ifs=[exp.If(this=column("suppressed"), true=number(1))], default=number(0))
+        marks.append(exp.alias_(exp.Max(this=suppressed), "suppressed", quoted=True))
+        return (
+            exp.select(column("subject"), *marks)
+            .from_(table(ANSWERS))
+            .where(exp.EQ(this=column("channel"), expression=exp.Literal.string(self.channel)))
+            .where(exp.EQ(this=column("level"), expression=exp.Literal.string(level)))
+            .group_by(column("subject"))
+        )
+
+    def _word(self, word: int) -> E:
+        def masks(alias: str) -> tuple[Mask, Mask]:
+            yes, no, channel_no = (Mask(_or_zero(name, alias)) for name in (f"yes{word}", f"no{word}", "channel_no"))
+            return status.covered(yes, no, channel_no)
+
+        yes, no = status.both_levels(masks("a"), masks("b"))
+        whole = reduce(int.__or__, (bit for slot, bit in self._in(word) if slot != _SUPPRESSED), 0)
+        found = (status.subscribed(yes, no, Mask(number(self.default(word)))) & Mask(number(whole))).sql
+        for slot, bit in self._in(word):
+            if slot == _SUPPRESSED:
+                flag = exp.Mul(this=_or_zero("suppressed", "a"), expression=number(bit))
+                found = exp.BitwiseOr(this=found, expression=exp.paren(flag))
+        return found
+
+
+def _or_zero(name: str, alias: str) -> E:
+    return exp.Coalesce(this=column(name, alias), expressions=[number(0)])

@@ -1,0 +1,65 @@
+"""The event tables a plan reads: those declared, the sends, and the ledger's own events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlglot import exp
+
+from ..columns import Catalog, ColumnType, Table
+from ..model import EventTable, Project, Source
+from .names import column, table
+
+SENDS = ""
+"""The table of sends among the event tables, under a name that no declared event can have."""
+
+LEDGER_EVENT = "Channel Unsubscribed"
+"""What the ledger records is an event like any other (spec 3)."""
+
+LEDGER = "ledger"
+LEDGER_COLUMNS: Table = {
+    "profile": ColumnType("text"),
+    "address": ColumnType("text"),
+    "occurred_at": ColumnType("instant"),
+    "channel": ColumnType("text"),
+    "group": ColumnType("text"),
+    "resubscribed": ColumnType("boolean"),
+    "type": ColumnType("text"),
+    "reason": ColumnType("text"),
+    "source": ColumnType("text"),
+    "campaign_id": ColumnType("text"),
+    "campaign_type": ColumnType("text"),
+    "variant": ColumnType("text"),
+    "subscription_type": ColumnType("text"),
+    "event_id": ColumnType("text"),
+}
+"""The columns of relation ``ledger``, which a run lands where a plan asks for it: an event a row."""
+
+
+def event_table(project: Project, catalog: Catalog, event: str) -> tuple[EventTable, str, Table]:
+    """An event's declaration, the relation that holds it, and its columns."""
+    if event == LEDGER_EVENT:
+        return EventTable(Source(LEDGER, LEDGER), "profile", "occurred_at"), f"events {LEDGER_EVENT}", LEDGER_COLUMNS
+    if event == SENDS:
+        assert project.sends and catalog.sends
+        return EventTable(project.sends.source, project.sends.profile, project.sends.at), "events ", catalog.sends
+    return project.events[event], f"events {event}", catalog.events[event]
+
+
+def ledger_events(channels: Iterable[tuple[str, str]]) -> exp.Query:
+    """The ledger's events by profile: those that name it, and those that name an address it has on their channel.
+
+    ``channels`` pairs each channel with the column of ``people`` that holds its addresses.
+    """
+    kept = [column(name, "e") for name in LEDGER_COLUMNS if name != "profile"]
+
+    def matched(on: exp.Expression) -> exp.Select:
+        chosen = exp.select(exp.alias_(column("key_text", "p"), "profile", quoted=True), *(name.copy() for name in kept))
+        return chosen.from_(table(LEDGER, "e")).join(table("people", "p"), on=on)
+
+    found: exp.Query = matched(exp.EQ(this=column("key_text", "p"), expression=column("profile", "e")))
+    for channel, address in channels:
+        same = exp.EQ(this=column(address, "p"), expression=column("address", "e"))
+        on_channel = exp.EQ(this=column("channel", "e"), expression=exp.Literal.string(channel))
+        found = exp.union(found, matched(exp.and_(same, on_channel)), distinct=True)
+    return found

@@ -1,0 +1,9 @@
+"""E-mail."""
+
+from maysend import ChannelType, Lower, Matches, Strip, hookimpl
+
+
+@hookimpl
+def register_channel_types() -> list[ChannelType]:
+    """Stripped, A to Z lowered, exactly one ``@`` with something on both sides and no blanks."""
+    return [ChannelType(name="email", title="E-mail", address=(Strip(), Lower(), Matches("[^@ \t\n\v\f\r]+@[^@ \t\n\v\f\r]+")))]

@@ -1,0 +1,21 @@
+-- Within 60 km of New York (great circle), or by postal code where the place is not known; asked for concerts.
+WITH checked AS (
+    SELECT customer_id, email_address AS address, CASE
+        WHEN NOT coalesce(CASE
+            WHEN latitude IS NULL THEN postal_code LIKE '100%'
+            ELSE 2 * 6371.0088 * asin(sqrt(
+                sin(radians(latitude - 40.7128) / 2) ^ 2
+                + cos(radians(40.7128)) * cos(radians(latitude)) * sin(radians(longitude + 74.006) / 2) ^ 2
+            )) <= 60
+        END, false) THEN 'not_in_audience'
+        WHEN email_address IS NULL THEN 'no_address'
+        WHEN email_suppressed THEN 'suppressed'
+        WHEN NOT takes_email AND NOT concerts THEN 'channel_unsubscribed'
+        WHEN NOT concerts THEN 'group_unsubscribed'
+        ELSE 'included' END AS reason
+    FROM people
+)
+SELECT customer_id, CASE
+    WHEN reason = 'included' AND row_number() OVER (PARTITION BY address, reason ORDER BY customer_id) > 1
+    THEN 'duplicate_address' ELSE reason END AS reason
+FROM checked;

@@ -1,0 +1,15 @@
+-- Likes jazz or blues, not staff; subscribed to two of new releases, recommendations and concerts.
+WITH checked AS (
+    SELECT customer_id, email_address AS address, CASE
+        WHEN NOT coalesce(NOT staff AND (list_contains(favourite_genres, 'Jazz') OR list_contains(favourite_genres, 'Blues')), false) THEN 'not_in_audience'
+        WHEN email_address IS NULL THEN 'no_address'
+        WHEN email_suppressed THEN 'suppressed'
+        WHEN NOT takes_email AND NOT (CAST(new_releases AS INTEGER) + CAST(recommendations AS INTEGER) + CAST(concerts AS INTEGER) >= 2) THEN 'channel_unsubscribed'
+        WHEN NOT (CAST(new_releases AS INTEGER) + CAST(recommendations AS INTEGER) + CAST(concerts AS INTEGER) >= 2) THEN 'group_unsubscribed'
+        ELSE 'included' END AS reason
+    FROM people
+)
+SELECT customer_id, CASE
+    WHEN reason = 'included' AND row_number() OVER (PARTITION BY address, reason ORDER BY customer_id) > 1
+    THEN 'duplicate_address' ELSE reason END AS reason
+FROM checked;

@@ -1,0 +1,15 @@
+-- Everyone but staff, subscribed to new releases.
+WITH checked AS (
+    SELECT customer_id, email_address AS address, CASE
+        WHEN NOT coalesce(NOT staff, false) THEN 'not_in_audience'
+        WHEN email_address IS NULL THEN 'no_address'
+        WHEN email_suppressed THEN 'suppressed'
+        WHEN NOT takes_email AND NOT new_releases THEN 'channel_unsubscribed'
+        WHEN NOT new_releases THEN 'group_unsubscribed'
+        ELSE 'included' END AS reason
+    FROM people
+)
+SELECT customer_id, CASE
+    WHEN reason = 'included' AND row_number() OVER (PARTITION BY address, reason ORDER BY customer_id) > 1
+    THEN 'duplicate_address' ELSE reason END AS reason
+FROM checked;

@@ -1,0 +1,17 @@
+-- Bought since 1 June (thirty days), not staff; subscribed to surveys.
+WITH checked AS (
+    SELECT customer_id, email_address AS address, CASE
+        WHEN NOT coalesce(NOT staff AND customer_id IN (
+            SELECT customer_id FROM purchases WHERE purchased_on BETWEEN DATE '1998-06-01' AND DATE '1998-07-01'
+        ), false) THEN 'not_in_audience'
+        WHEN email_address IS NULL THEN 'no_address'
+        WHEN email_suppressed THEN 'suppressed'
+        WHEN NOT takes_email AND NOT surveys THEN 'channel_unsubscribed'
+        WHEN NOT surveys THEN 'group_unsubscribed'
+        ELSE 'included' END AS reason
+    FROM people
+)
+SELECT customer_id, CASE
+    WHEN reason = 'included' AND row_number() OVER (PARTITION BY address, reason ORDER BY customer_id) > 1
+    THEN 'duplicate_address' ELSE reason END AS reason
+FROM checked;

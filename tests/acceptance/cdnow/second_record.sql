@@ -1,0 +1,17 @@
+-- Bought exactly once; neither staff nor a reader of French; subscribed to offers.
+WITH checked AS (
+    SELECT customer_id, email_address AS address, CASE
+        WHEN NOT coalesce(NOT staff
+            AND (SELECT count(*) FROM purchases AS p WHERE p.customer_id = people.customer_id) = 1
+            AND NOT coalesce(language = 'fr', country = 'FR', false), false) THEN 'not_in_audience'
+        WHEN email_address IS NULL THEN 'no_address'
+        WHEN email_suppressed THEN 'suppressed'
+        WHEN NOT takes_email AND NOT offers THEN 'channel_unsubscribed'
+        WHEN NOT offers THEN 'group_unsubscribed'
+        ELSE 'included' END AS reason
+    FROM people
+)
+SELECT customer_id, CASE
+    WHEN reason = 'included' AND row_number() OVER (PARTITION BY address, reason ORDER BY customer_id) > 1
+    THEN 'duplicate_address' ELSE reason END AS reason
+FROM checked;
