@@ -3,7 +3,7 @@
 VENV := .venv
 STAMP := $(VENV)/.built-in
 PINS := .ci/constraints.txt
-EXTRAS := dev
+EXTRAS := dev,postgres
 BUILD_BACK_END := hatchling editables
 RUN := $(VENV)/bin/python -m
 MAYSEND := $(VENV)/bin/maysend --project config
@@ -27,10 +27,9 @@ help:
 	@echo "make clean   remove .venv, caches and the demo's ledger and results"
 
 demo: $(STAMP)
-	@$(MAYSEND) validate --offline
-	@$(MAYSEND) import --create config/data/answers.csv
-	@$(MAYSEND) validate
-	@$(MAYSEND) evaluate --as-of 1998-07-01 --out config/out
+	$(MAYSEND) import --create config/data/answers.csv
+	$(MAYSEND) validate
+	$(MAYSEND) evaluate --as-of 1998-07-01 --out config/out
 
 test: $(STAMP)
 	$(RUN) pytest -m "not soak" -n auto --dist worksteal
@@ -44,6 +43,9 @@ check: $(STAMP)
 
 soak: $(STAMP)
 	$(RUN) pytest -m soak || [ $$? -eq 5 ] # 5: there is none
+
+docs: $(STAMP)
+	$(VENV)/bin/python docs/configuration.py
 
 pins:
 	printf "%s\n" $(BUILD_BACK_END) | uv pip compile --quiet --universal --all-extras --upgrade --no-annotate \

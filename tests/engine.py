@@ -53,11 +53,8 @@ def loaded_plugins() -> plugins.Plugins:
         name="opt_in", title="Opt-in", address=(Strip(), Matches("[^ \t\n\v\f\r]+")), default="unsubscribed"
     )
     installed = plugins.load()
-    return replace(
-        installed,
-        channel_types={**installed.channel_types, "opt_in": opt_in},
-        sources={**installed.sources, "opt_in": "tests"},
-    )
+    types = {**installed.channel_types, "opt_in": opt_in}
+    return replace(installed, registered={**installed.registered, "register_channel_types": types})
 
 
 def record(world: World, directory: Path) -> list[bool]:

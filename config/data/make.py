@@ -192,6 +192,8 @@ def make_answers(profiles: Iterable[Row]) -> Iterator[Row]:
             yield from answer_and_return(draw, profile, "email", "", email, False)
         if email and draw.random() < 0.02:
             yield report(draw, profile, email)
+        if phone and draw.random() < 0.02:
+            yield from answer_and_return(draw, profile, "sms", "", phone, False)
 
 
 def answer_and_return(

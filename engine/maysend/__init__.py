@@ -3,7 +3,41 @@
 The names here are the public ones: what a plugin may import.
 """
 
-from .errors import PluginError
-from .hookspecs import ChannelType, Lower, Matches, Prefix, Remove, Step, Strip, hookimpl
+from .errors import FeedbackError, PluginError
+from .hookspecs import (
+    ChannelType,
+    FeedbackParser,
+    Lower,
+    Matches,
+    Page,
+    PageRenderer,
+    PageSettings,
+    Prefix,
+    Remove,
+    Renderer,
+    Report,
+    Step,
+    Strip,
+    Switch,
+    hookimpl,
+)
 
-__all__ = ["ChannelType", "Lower", "Matches", "PluginError", "Prefix", "Remove", "Step", "Strip", "hookimpl"]
+__all__ = [
+    "ChannelType",
+    "FeedbackError",
+    "FeedbackParser",
+    "Lower",
+    "Matches",
+    "Page",
+    "PageRenderer",
+    "PageSettings",
+    "PluginError",
+    "Prefix",
+    "Remove",
+    "Renderer",
+    "Report",
+    "Step",
+    "Strip",
+    "Switch",
+    "hookimpl",
+]

@@ -32,10 +32,10 @@ def normalizer(steps: Sequence[Step]) -> Callable[[str], str | None]:
     return normalize
 
 
-def normalized(steps: Sequence[Step], address: exp.Expression) -> exp.Expression:
+def normalized(steps: Sequence[Step], address: exp.Expr) -> exp.Expr:
     """The same as ``normalizer`` over a text column: NULL where the address is invalid, empty or missing."""
     value = address
-    checks: list[exp.Expression] = []
+    checks: list[exp.Expr] = []
     for step in steps:
         match step:
             case Strip():
@@ -47,7 +47,11 @@ def normalized(steps: Sequence[Step], address: exp.Expression) -> exp.Expression
             case Prefix(old=old, new=new):
                 rest = exp.Substring(this=value.copy(), start=exp.Literal.number(len(old) + 1))
                 value = exp.Case(
-                    ifs=[exp.If(this=_starts_with(value, old), true=exp.Concat(expressions=[exp.Literal.string(new), rest]))],
+                    ifs=[
+                        exp.If(
+                            this=_starts_with(value, old), true=exp.Concat(expressions=[exp.Literal.string(new), rest])
+                        )
+                    ],
                     default=value.copy(),
                 )
             case Matches(pattern=pattern):
@@ -57,12 +61,12 @@ def normalized(steps: Sequence[Step], address: exp.Expression) -> exp.Expression
     return exp.Case(ifs=[exp.If(this=valid, true=value.copy())])
 
 
-def _starts_with(value: exp.Expression, start: str) -> exp.Expression:
+def _starts_with(value: exp.Expr, start: str) -> exp.Expr:
     found = exp.Left(this=value.copy(), expression=exp.Literal.number(len(start)))
     return exp.EQ(this=found, expression=exp.Literal.string(start))
 
 
-def _translate(value: exp.Expression, old: str, new: str) -> exp.Expression:
+def _translate(value: exp.Expr, old: str, new: str) -> exp.Expr:
     return exp.func("TRANSLATE", value, exp.Literal.string(old), exp.Literal.string(new))
 
 

@@ -35,16 +35,17 @@ def project(root: Path, settings: Document, documents: Mapping[str, Mapping[str,
     """The whole project; ``documents`` holds those of each kind by name."""
     data = settings.data
     groups = _each(documents["subscription_group"], _group)
+    folders = tuple(data.get("folders", ()))
     return Project(
         root=root,
         title=data.get("title", root.name),
         timezone=data.get("timezone", "UTC"),
-        profiles=Profiles(_source(root, data["profiles"], ("profiles",)), data["profiles"]["key"]),
+        profiles=Profiles(_source(root, data["profiles"], folders), data["profiles"]["key"]),
         events={
-            name: EventTable(_source(root, table, ("events", name)), table["profile"], table["at"])
+            name: EventTable(_source(root, table, folders), table["profile"], table["at"])
             for name, table in data.get("events", {}).items()
         },
-        sends=_sends(root, data["sends"]) if "sends" in data else None,
+        sends=_sends(root, data["sends"], folders) if "sends" in data else None,
         frequency_caps=tuple(FrequencyCap(**cap) for cap in data.get("frequency_caps", ())),
         control_groups={name: ControlGroup(**drawn) for name, drawn in data.get("control_groups", {}).items()},
         ledger=data.get("ledger", DEFAULT_LEDGER),
@@ -87,12 +88,12 @@ def _each(documents: Mapping[str, Document], make: Callable[[str, Document], T])
     return {name: make(name, document) for name, document in sorted(documents.items())}
 
 
-def _source(root: Path, data: Mapping[str, Any], at: where.Path) -> Source:
-    return Source(data["source"], str(root / data["source"]), data.get("columns", {}), (*at, "source"))
+def _source(root: Path, data: Mapping[str, Any], folders: tuple[str, ...]) -> Source:
+    return Source(data["source"], str(root / data["source"]), data.get("columns", {}), str(root), folders)
 
 
-def _sends(root: Path, data: Mapping[str, Any]) -> Sends:
-    return Sends(_source(root, data, ("sends",)), data["profile"], data["channel"], data["at"])
+def _sends(root: Path, data: Mapping[str, Any], folders: tuple[str, ...]) -> Sends:
+    return Sends(_source(root, data, folders), data["profile"], data["channel"], data["at"])
 
 
 def _channel(name: str, document: Document) -> Channel:

@@ -33,7 +33,7 @@ from .where import (
     Window,
 )
 
-E = exp.Expression
+E = exp.Expr
 Typed = tuple[E, ColumnType]
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")

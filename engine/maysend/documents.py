@@ -58,6 +58,13 @@ class Document:
         line, column = table.get(path, (1, 1))
         return Problem(self.file, line, column, message)
 
+    def at(self, path: Path) -> Any:
+        """The value under ``path``, which must be there."""
+        value = self.data
+        for part in path:
+            value = value[part]
+        return value
+
     def line(self, path: Path) -> int:
         return self.problem(path, "").line
 

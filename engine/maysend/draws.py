@@ -15,7 +15,7 @@ from sqlglot import exp
 
 PRIME = 2**31 - 1
 
-E = exp.Expression
+E = exp.Expr
 
 
 def coefficients(salt: str) -> tuple[int, int]:
@@ -35,7 +35,9 @@ def draw(hash_: E, salt: str) -> E:
     """The draw of a salt, 0 to 2^31 - 2."""
     a, b = coefficients(salt)
     product = exp.Mul(this=hash_, expression=exp.Literal.number(a))
-    return exp.Mod(this=exp.paren(exp.Add(this=product, expression=exp.Literal.number(b))), expression=exp.Literal.number(PRIME))
+    return exp.Mod(
+        this=exp.paren(exp.Add(this=product, expression=exp.Literal.number(b))), expression=exp.Literal.number(PRIME)
+    )
 
 
 def threshold(percent: float) -> int:
@@ -45,4 +47,6 @@ def threshold(percent: float) -> int:
 
 def bucket(drawn: E) -> E:
     """0 to 999 from a draw."""
-    return exp.IntDiv(this=exp.paren(exp.Mul(this=drawn, expression=exp.Literal.number(1000))), expression=exp.Literal.number(PRIME))
+    return exp.IntDiv(
+        this=exp.paren(exp.Mul(this=drawn, expression=exp.Literal.number(1000))), expression=exp.Literal.number(PRIME)
+    )

@@ -62,9 +62,32 @@ class LedgerError(MaysendError):
     """The ledger is missing, busy, read-only, full, or newer than this program; nothing was recorded."""
 
 
+class LedgerMissingError(LedgerError):
+    """There is no ledger where one is declared; a missing ledger is never an empty one."""
+
+
 class PluginError(MaysendError):
     """A plugin broke the contract of its hook."""
 
 
+class FeedbackError(MaysendError):
+    """Feedback that cannot be verified (``status`` 401) or read (400)."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class OutputError(MaysendError):
     """Results cannot be written where they were asked for."""
+
+
+class KeysError(MaysendError):
+    """There is no key to seal links with, or what the environment holds is none."""
+
+
+class InvalidTokenError(MaysendError):
+    """A token that no key of ours sealed; it never says which part of it was wrong."""
+
+    def __init__(self) -> None:
+        super().__init__("this link is not valid")

@@ -36,7 +36,11 @@ class Outcome:
 
     def as_json(self) -> dict[str, Any]:
         excluded = {reason: self.counts[reason] for reason in REASONS}
-        found: dict[str, Any] = {"name": self.campaign.name, "included": self.counts[reads.INCLUDED], "excluded": excluded}
+        found: dict[str, Any] = {
+            "name": self.campaign.name,
+            "included": self.counts[reads.INCLUDED],
+            "excluded": excluded,
+        }
         if self.campaign.ignore_unsubscribed:
             found["ignore_unsubscribed"] = self.campaign.ignore_unsubscribed
         return found | ({"samples": self.samples} if self.samples else {})

@@ -7,14 +7,16 @@ that names both. Hooks are called once, when the program starts.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 import pluggy
 
 from .errors import PluginError
-from .events import Default
+from .events import Default, Type
 
 hookspec = pluggy.HookspecMarker("maysend")
 hookimpl = pluggy.HookimplMarker("maysend")
@@ -85,10 +87,157 @@ class ChannelType:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class SinkType:
+    """Something that receives events, which ``sinks:`` in ``project.yaml`` can name as its ``type``.
+
+    ``settings`` is a JSON Schema (an object's ``properties``) for further keys in the YAML; ``required`` names those
+    that must be there. ``open`` takes the settings as declared, relative paths made absolute, and returns the sink.
+    """
+
+    name: str
+    open: Callable[[Mapping[str, Any]], Sink]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
+
+
+class Sink(Protocol):
+    """An open sink. It gets events in order, at least once, and never two calls at a time."""
+
+    def deliver(self, events: Sequence[CloudEvent]) -> None:
+        """Make these events durable at the receiver, in order, or raise: then the same ones come again later."""
+
+    def close(self) -> None:
+        """Let go of connections; no call follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloudEvent:
+    """*Channel Unsubscribed* as a CloudEvents 1.0 event, structured: ``body`` is its JSON, UTF-8.
+
+    ``id`` is the event's ``event_id``, the same each time it is delivered; ``subject`` is who answered, for ordering.
+    """
+
+    id: str
+    subject: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A subscription group on a page: title and description exactly as declared, and whether it is on."""
+
+    name: str
+    title: str
+    description: str
+    subscribed: bool
+
+
+PageKind = Literal["group", "left", "preferences", "invalid", "unavailable"]
+"""Leave these groups (or everything); you have left; all switches; the link is not valid; nothing could be saved."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What a page shows. On the kinds ``invalid`` and ``unavailable`` nothing but the language is set.
+
+    ``address`` is masked. ``groups`` are the link's on ``group`` and ``left`` (none: it is about the whole channel), and
+    the visible ones on ``preferences``; ``subscribed`` is whether the channel as a whole is on. ``form`` goes back to
+    ``action`` in a hidden field of that name; ``preference_page`` is where every group can be chosen.
+    """
+
+    kind: PageKind
+    language: str
+    address: str = ""
+    groups: tuple[Switch, ...] = ()
+    subscribed: bool = True
+    form: str = ""
+    action: str = ""
+    preference_page: str = ""
+    saved: bool = False
+    test: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PageSettings:
+    """What a renderer may know: the project's directory and title, ``pages`` of ``project.yaml``, where files are served."""
+
+    root: Path
+    title: str
+    pages: Mapping[str, Any]
+    static: str
+
+
+class Renderer(Protocol):
+    """Pages as HTML. ``languages`` are BCP 47 tags, the fallback first; ``files`` are served under ``static`` by name.
+
+    A page's form posts to ``page.action``: the hidden field ``form``, and where it has switches ``group`` (a name) for
+    each that is on, and ``channel`` where all messages are on. The page ``left`` without groups may post ``channel``
+    alone: that is the way back.
+    """
+
+    languages: Sequence[str]
+    files: Mapping[str, bytes]
+
+    def render(self, page: Page) -> str:
+        """The page, whole. It may hold no inline script and no inline style."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageRenderer:
+    """A look for the pages, which ``pages.renderer`` in ``project.yaml`` can name."""
+
+    name: str
+    open: Callable[[PageSettings], Renderer]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What feedback says of one address (as found): ``type`` is None where the person simply unsubscribed.
+
+    ``occurred_at`` is timezone-aware, None for now.
+    """
+
+    address: str
+    type: Type | None
+    reason: str | None = None
+    occurred_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackParser:
+    """Reads and verifies what a service posts to ``/feedback/<name>``, where ``feedback`` in ``project.yaml`` has that name.
+
+    ``settings`` is a JSON Schema (an object's ``properties``) for further keys in the YAML; ``required`` names those
+    that must be there. ``parse`` takes the settings, the headers (names in lower case) and the body. It returns a report
+    for each permanent failure, none for soft bounces, and raises FeedbackError for what it cannot verify or read.
+    """
+
+    name: str
+    parse: Callable[[Mapping[str, Any], Mapping[str, str], bytes], Sequence[Report]]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
+
+
 class Hooks:
     """What a plugin may implement."""
 
     @hookspec
     def register_channel_types(self) -> list[ChannelType]:
         """Return the channel types this plugin brings."""
+        raise NotImplementedError
+
+    @hookspec
+    def register_sink_types(self) -> list[SinkType]:
+        """Return the sink types this plugin brings."""
+        raise NotImplementedError
+
+    @hookspec
+    def register_page_renderers(self) -> list[PageRenderer]:
+        """Return the page renderers this plugin brings."""
+        raise NotImplementedError
+
+    @hookspec
+    def register_feedback_parsers(self) -> list[FeedbackParser]:
+        """Return the feedback parsers this plugin brings."""
         raise NotImplementedError

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from .columns import DECLARED, NUMBERS, TIMES, Catalog, ColumnType, Kind, Table
-from .contradictions import contradictions
 from .documents import Document
 from .errors import Problem, did_you_mean
 from .events import Default
@@ -30,11 +29,11 @@ class KnownGroup(Protocol):
 
 
 def problems(project: Project, catalog: Catalog, clock: Clock) -> list[Problem]:
-    """Columns that are not there, operators and operands that do not fit their column, audiences that stay empty.
+    """Columns that are not there, and operators and operands that do not fit their column.
 
     A table that ``catalog`` lacks is not looked at: why it could not be read is a problem of its own.
     """
-    return sorted({*_Pass(project, catalog, clock, complete=True).problems(), *contradictions(project)})
+    return sorted(set(_Pass(project, catalog, clock, complete=True).problems()))
 
 
 def offline_problems(project: Project, clock: Clock) -> tuple[list[Problem], list[str]]:
@@ -45,7 +44,7 @@ def offline_problems(project: Project, clock: Clock) -> tuple[list[Problem], lis
         _declared(project.sends.source) if project.sends else None,
     )
     run = _Pass(project, catalog, clock, complete=False)
-    found = sorted({*run.problems(), *contradictions(project)})
+    found = sorted(set(run.problems()))
     skipped = ["the data and the ledger"]
     if run.untyped:
         noun = "column whose type" if len(run.untyped) == 1 else "columns whose types"
@@ -54,11 +53,11 @@ def offline_problems(project: Project, clock: Clock) -> tuple[list[Problem], lis
 
 
 def memory_problems(
-    project: Project, known_groups: Mapping[str, KnownGroup], moved: Callable[[str], int]
+    project: Project, known_groups: Mapping[str, KnownGroup], moved: Callable[[str], int | None]
 ) -> list[Problem]:
     """What the ledger remembers of groups and the declarations have forgotten or turned round (spec 2).
 
-    ``moved`` says how many people the flipped default of a group would move.
+    ``moved`` says how many people the flipped default of a group would move, or None where that cannot be counted.
     """
     found: list[Problem] = []
     for name, known in sorted(known_groups.items()):
@@ -70,7 +69,7 @@ def memory_problems(
     return found
 
 
-def _changes(group: SubscriptionGroup, known: KnownGroup, moved: Callable[[str], int]) -> Iterator[Problem]:
+def _changes(group: SubscriptionGroup, known: KnownGroup, moved: Callable[[str], int | None]) -> Iterator[Problem]:
     if group.acknowledge:
         return
     if group.channel != known.channel:
@@ -78,7 +77,7 @@ def _changes(group: SubscriptionGroup, known: KnownGroup, moved: Callable[[str],
         yield group.document.problem(("channel",), f'subscription group "{group.name}" {message}')
     elif group.default != known.default:
         number = moved(group.name)
-        people = "1 person" if number == 1 else f"{number:,} people"
+        people = "everybody" if number is None else "1 person" if number == 1 else f"{number:,} people"
         message = f'default was "{known.default}"; "{group.default}" would move {people} who never answered'
         yield group.document.problem(("default",), f'{message}; if that is meant, add "acknowledge: <why>"')
 

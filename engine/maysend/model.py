@@ -10,7 +10,6 @@ from typing import Any, Literal
 from .documents import Document
 from .events import Default
 from .where import Condition
-from .where import Path as KeyPath
 
 Visibility = Literal["public", "if_subscribed", "private"]
 
@@ -20,13 +19,14 @@ class Source:
     """A table that is read and never written.
 
     ``location`` is a path or glob as declared; ``path`` the same made absolute. ``columns`` are declared types by
-    column name, empty where the files themselves say.
+    column name, empty where the files themselves say. ``folders``, under ``root``, are what a ``.sql`` file may read.
     """
 
     location: str
     path: str
     columns: Mapping[str, str] = field(default_factory=dict)
-    at: KeyPath = ()
+    root: str = "."
+    folders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from .where import Duration, Window
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?")
-_EARLIEST, _LATEST = datetime(1, 1, 3), datetime(9999, 12, 29)
+_EARLIEST, _LATEST = datetime.fromisoformat("0001-01-03"), datetime.fromisoformat("9999-12-29")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Clock:
         assert window.between
         return self.read(window.between[0]), self.read(window.between[1])
 
-    def literal(self, moment: datetime, kind: Kind) -> exp.Expression:
+    def literal(self, moment: datetime, kind: Kind) -> exp.Expr:
         """An instant as the constant that a column of ``kind`` (a date, timestamp or instant) compares with."""
         if kind == "instant":
             return exp.cast(exp.Literal.string(moment.astimezone(UTC).isoformat(sep=" ")), "timestamptz")
@@ -79,7 +79,7 @@ class Clock:
             return exp.cast(exp.Literal.string(local.date().isoformat()), "date")
         return exp.cast(exp.Literal.string(local.isoformat(sep=" ")), "timestamp")
 
-    def local(self, value: exp.Expression, kind: Kind) -> exp.Expression:
+    def local(self, value: exp.Expr, kind: Kind) -> exp.Expr:
         """A time column on the project's wall clock."""
         return exp.AtTimeZone(this=value, zone=exp.Literal.string(self.zone.key)) if kind == "instant" else value
 

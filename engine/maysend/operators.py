@@ -15,7 +15,7 @@ from .columns import NUMBERS, TIMES, ColumnType, Kind
 from .moments import Clock, is_date
 from .where import Near, Window
 
-E = exp.Expression
+E = exp.Expr
 _TEXT: frozenset[Kind] = frozenset(("text",))
 _SCALARS: frozenset[Kind] = _TEXT | NUMBERS | TIMES | {"boolean"}
 _EARTH_KM = 6371.0088
@@ -38,7 +38,9 @@ def literal(value: Any, kind: Kind, clock: Clock) -> E:
     if kind == "text":
         if isinstance(value, str):
             return exp.Literal.string(value)
-        raise ValueError(f'is text, and {shown} is not; write "{str(value).lower() if isinstance(value, bool) else value}"')
+        raise ValueError(
+            f'is text, and {shown} is not; write "{str(value).lower() if isinstance(value, bool) else value}"'
+        )
     if kind == "boolean":
         if isinstance(value, bool):
             return exp.true() if value else exp.false()
@@ -60,7 +62,9 @@ def number(value: int | float, kind: Kind) -> E:
     """An exact decimal constant; a double where the column is one, or where the number is infinite."""
     if isinstance(value, float) and not math.isfinite(value):
         return exp.cast(exp.Literal.string("Infinity" if value > 0 else "-Infinity"), "double")
-    exact = exp.Literal.number(format(Decimal(repr(value)), "f")) if value >= 0 else exp.Neg(this=number(-value, "decimal"))
+    exact = (
+        exp.Literal.number(format(Decimal(repr(value)), "f")) if value >= 0 else exp.Neg(this=number(-value, "decimal"))
+    )
     return exp.cast(exact, "double") if kind == "float" else exact
 
 
@@ -98,10 +102,17 @@ def near(latitude: E, longitude: E, place: Near) -> E:
         this=exp.Mul(this=exp.func("COS", radians(here[0].copy())), expression=exp.func("COS", radians(lat.copy()))),
         expression=half_sine_squared(exp.Sub(this=radians(lon.copy()), expression=radians(here[1].copy()))),
     )
-    arc = exp.Add(this=half_sine_squared(exp.Sub(this=radians(lat.copy()), expression=radians(here[0].copy()))), expression=across)
-    bounded = exp.Case(ifs=[exp.If(this=exp.GT(this=arc, expression=number(1, "float")), true=number(1, "float"))], default=arc.copy())
+    arc = exp.Add(
+        this=half_sine_squared(exp.Sub(this=radians(lat.copy()), expression=radians(here[0].copy()))), expression=across
+    )
+    bounded = exp.Case(
+        ifs=[exp.If(this=exp.GT(this=arc, expression=number(1, "float")), true=number(1, "float"))], default=arc.copy()
+    )
     kilometres = exp.Mul(this=number(2 * _EARTH_KM, "float"), expression=exp.func("ASIN", exp.func("SQRT", bounded)))
-    on_map = exp.and_(_between(lat.copy(), number(-90, "float"), number(90, "float")), _between(lon.copy(), number(-180, "float"), number(180, "float")))
+    on_map = exp.and_(
+        _between(lat.copy(), number(-90, "float"), number(90, "float")),
+        _between(lon.copy(), number(-180, "float"), number(180, "float")),
+    )
     return exp.Case(ifs=[exp.If(this=on_map, true=exp.LTE(this=kilometres, expression=number(place.km, "float")))])
 
 
@@ -145,7 +156,10 @@ def _has(join: Callable[..., E], column: E, type_: ColumnType, operand: Sequence
     if type_.item is None or type_.item not in _SCALARS:
         raise ValueError("is a list of a kind that nothing compares with")
     hits = [
-        exp.Coalesce(this=exp.ArrayContains(this=column.copy(), expression=literal(value, type_.item, clock)), expressions=[exp.false()])
+        exp.Coalesce(
+            this=exp.ArrayContains(this=column.copy(), expression=literal(value, type_.item, clock)),
+            expressions=[exp.false()],
+        )
         for value in operand
     ]
     missing = exp.Is(this=column.copy(), expression=exp.null())

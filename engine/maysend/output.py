@@ -36,7 +36,9 @@ class Output:
             raise OutputError(f"{self.directory}: cannot be written: {error.strerror}") from None
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
             if kind is None:
                 self._move_in()

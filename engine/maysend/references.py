@@ -43,7 +43,7 @@ class Declared:
         if self.settings:
             yield from _settings(self, self.settings)
         for document in self.documents["channel"].values():
-            yield from _channel_type(self.plugins, document)
+            yield from _type(self.plugins, document, ("type",), "channel type", self.plugins.channel_types)
         for document in self.documents["subscription_group"].values():
             yield from self.unknown("channel", document, ("channel",), document.data["channel"])
         segments = {name: segment(name, document) for name, document in self.documents["segment"].items()}
@@ -79,6 +79,9 @@ def _settings(declared: Declared, document: Document) -> Iterator[Problem]:
         yield document.problem(
             ("frequency_caps",), 'frequency caps count sends; declare the table of them under "sends"', key=True
         )
+    for index, _ in enumerate(data.get("sinks", ())):
+        path: Path = ("sinks", index, "type")
+        yield from _type(declared.plugins, document, path, "sink type", declared.plugins.sink_types)
     for name, source in data.get("feedback", {}).items():
         yield from declared.unknown("channel", document, ("feedback", name, "channel"), source["channel"])
     if LEDGER_EVENT in data.get("events", {}):
@@ -100,7 +103,7 @@ def is_zone(name: str) -> bool:
     """Whether an IANA time zone has this name."""
     try:
         return bool(ZoneInfo(name))
-    except (ValueError, OSError):
+    except (KeyError, ValueError, OSError):
         return False
 
 
@@ -115,16 +118,14 @@ def _control_groups(document: Document, groups: Mapping[str, Any]) -> Iterator[P
             yield document.problem(("control_groups", name, "salt"), message)
 
 
-def _channel_type(plugins: Plugins, document: Document) -> Iterator[Problem]:
-    name = document.data["type"]
-    if name in plugins.channel_types:
-        return
-    failed = "".join(
-        f"; plugin {one.name} of {one.distribution} failed to load: {one.error}" for one in plugins.failures
-    )
-    yield document.problem(
-        ("type",), f'unknown channel type "{name}"{did_you_mean(name, plugins.channel_types)}{failed}'
-    )
+def _type(plugins: Plugins, document: Document, path: Path, words: str, known: Iterable[str]) -> Iterator[Problem]:
+    """A problem where no plugin brings the type that stands at ``path``; a plugin that failed to load may have."""
+    name = document.at(path)
+    if name not in known:
+        failed = "".join(
+            f"; plugin {one.name} of {one.distribution} failed to load: {one.error}" for one in plugins.failures
+        )
+        yield document.problem(path, f'unknown {words} "{name}"{did_you_mean(name, known)}{failed}')
 
 
 def _condition(declared: Declared, document: Document, condition: Condition) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sqlglot import exp
 
-from . import meaning
+from . import defaults, meaning
 from .addresses import normalizer
 from .backends.duckdb import DuckDB
 from .columns import Catalog, Table
@@ -53,7 +53,7 @@ class Run:
     ledger_seq: int
     progress: Progress
 
-    def plans(self, campaigns: Sequence[Campaign], *, keep: bool, only: exp.Expression | None = None) -> Iterator[Plan]:
+    def plans(self, campaigns: Sequence[Campaign], *, keep: bool, only: exp.Expr | None = None) -> Iterator[Plan]:
         """The campaigns decided, a block at a time; each plan can be read until the next is asked for."""
         for start in range(0, len(campaigns), BLOCK):
             asked = [Asked(self.project, campaign) for campaign in campaigns[start : start + BLOCK]]
@@ -68,7 +68,9 @@ class Run:
     def _land_ledger(self) -> None:
         """Land the ledger's events for conditions that ask for them."""
         names = [name for name in LEDGER_COLUMNS if name != "occurred_at"]
-        kinds = {name: "BOOLEAN" if name == "resubscribed" else "VARCHAR" for name in names} | {"occurred_at": "TIMESTAMPTZ"}
+        kinds = {name: "BOOLEAN" if name == "resubscribed" else "VARCHAR" for name in names} | {
+            "occurred_at": "TIMESTAMPTZ"
+        }
         events = (
             (*(getattr(event, name) for name in names), event.occurred_at.isoformat())
             for event in self.ledger.events()
@@ -89,7 +91,12 @@ class Run:
 
 @contextmanager
 def opened(
-    project: Project, as_of: datetime, plugins: Plugins, *, memory: str | None = None, progress: Progress = lambda _: None
+    project: Project,
+    as_of: datetime,
+    plugins: Plugins,
+    *,
+    memory: str | None = None,
+    progress: Progress = lambda _: None,
 ) -> Iterator[Run]:
     """Open a run over a valid project.
 
@@ -101,12 +108,12 @@ def opened(
         progress("opening sources")
         catalog, problems = open_sources(project, backend)
         problems += meaning.problems(project, catalog, clock)
-        problems += memory_problems(project, ledger)
-        if problems:
-            raise InvalidProjectError(problems)
         progress("reading answers")
         seq = ledger.last_seq()
         backend.land(ANSWERS, _ANSWER_COLUMNS, ledger.answers())
+        problems += memory_problems(project, plugins, ledger, backend, catalog, clock)
+        if problems:
+            raise InvalidProjectError(problems)
         ledger.remember_groups(project.groups.values())
         yield Run(project, plugins, backend, catalog, clock, ledger, seq, progress)
 
@@ -135,33 +142,60 @@ def _key_problems(project: Project, backend: DuckDB) -> list[Problem]:
     key = column(project.profiles.key)
     many = exp.Count(this=exp.Star())
     repeated = exp.or_(exp.GT(this=many, expression=exp.Literal.number(1)), exp.Is(this=key, expression=exp.null()))
-    query = exp.select(key, many.copy()).from_(table("profiles")).group_by(key.copy()).having(repeated).order_by(key.copy()).limit(4)
+    query = (
+        exp.select(key, many.copy())
+        .from_(table("profiles"))
+        .group_by(key.copy())
+        .having(repeated)
+        .order_by(key.copy())
+        .limit(4)
+    )
     try:
         rows = backend.rows(query)
     except SourceError as error:
         return [project.document.problem(("profiles", "source"), f"{project.profiles.source.location}: {error}")]
     where = f'{project.profiles.source.location}: key "{project.profiles.key}"'
     return [
-        project.document.problem(("profiles", "key"), f"{where} is missing in {count} rows" if value is None else f'{where} is "{value}" in {count} rows; it must be unique')
+        project.document.problem(
+            ("profiles", "key"),
+            f"{where} is missing in {count} row{'' if count == 1 else 's'}"
+            if value is None
+            else f'{where} is "{value}" in {count} rows; it must be unique',
+        )
         for value, count in rows
     ]
 
 
-def memory_problems(project: Project, ledger: Ledger) -> list[Problem]:
-    """What the ledger remembers and the declarations have forgotten (spec 2)."""
-    return meaning.memory_problems(project, ledger.known_groups(), getattr(ledger, "defaults_moved", lambda _: 0))
+def memory_problems(
+    project: Project, plugins: Plugins, ledger: Ledger, backend: DuckDB, catalog: Catalog, clock: Clock
+) -> list[Problem]:
+    """What the ledger remembers and the declarations have forgotten (spec 2); the answers have been landed."""
+
+    def moved(group: str) -> int | None:
+        on = project.channels.get(project.groups[group].channel)
+        if (
+            not on
+            or on.type not in plugins.channel_types
+            or not {project.profiles.key, on.address} <= set(catalog.profiles or ())
+        ):
+            return None
+        return defaults.moved(project, group, plugins.channel_types, catalog, clock, backend)
+
+    return meaning.memory_problems(project, ledger.known_groups(), moved)
 
 
-def check(project: Project, as_of: datetime) -> list[Problem]:
+def check(project: Project, as_of: datetime, plugins: Plugins) -> list[Problem]:
     """The third pass of validation, with data and ledger."""
+    clock = Clock(as_of, ZoneInfo(project.timezone))
     with DuckDB() as backend:
         catalog, problems = open_sources(project, backend)
-    problems += meaning.problems(project, catalog, Clock(as_of, ZoneInfo(project.timezone)))
-    try:
-        with open_ledger(project.ledger, project.root) as ledger:
-            return problems + memory_problems(project, ledger)
-    except LedgerError as error:
-        return [*problems, project.document.problem(("ledger",), str(error))]
+        problems += meaning.problems(project, catalog, clock)
+        try:
+            with open_ledger(project.ledger, project.root) as ledger:
+                backend.land(ANSWERS, _ANSWER_COLUMNS, ledger.answers())
+                return problems + memory_problems(project, plugins, ledger, backend, catalog, clock)
+        except LedgerError as error:
+            return [*problems, project.document.problem(("ledger",), str(error))]
 
 
 def chosen(project: Project, names: Sequence[str]) -> list[Campaign]:
@@ -197,4 +231,8 @@ def address_of(project: Project, plugins: Plugins, channel: str, profile: str) -
             .from_(table("profiles", "p"))
             .where(exp.EQ(this=key, expression=exp.Literal.string(profile)))
         )
-    return normalizer(plugins.channel_types[declared.type].address)(found[0][0]) if found and found[0][0] is not None else None
+    return (
+        normalizer(plugins.channel_types[declared.type].address)(found[0][0])
+        if found and found[0][0] is not None
+        else None
+    )

@@ -1,82 +1,72 @@
-"""The first pass of validation: a declaration against the JSON Schema of its kind, in words a person can act on.
-
-The schemas are written so that one mistake breaks one keyword; where two break all the same, the plainer one is told.
-"""
+"""The first pass of validation: a declaration against the JSON Schema of its kind, and of the plugin it names."""
 
 from __future__ import annotations
 
-import json
-import math
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
 from jsonschema_rs import Draft202012Validator, ValidationError
 
 from .documents import Document
-from .errors import Problem, did_you_mean
-from .hookspecs import ChannelType
+from .errors import Problem
+from .hookspecs import ChannelType, SinkType
+from .mistakes import Mistake, told
+from .schemas import schema
 from .where import Path
 
-KINDS = ("project", "channel", "subscription_group", "segment", "campaign")
-
-_TYPES = {
-    "string": "text",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "array": "a list",
-    "object": "a mapping",
-    "null": "nothing",
-}
-_BOUNDS = {
-    "minimum": "at least",
-    "maximum": "at most",
-    "exclusiveMinimum": "more than",
-    "exclusiveMaximum": "less than",
-}
-_BESIDE_CHOICES = ("property", "event", "of", "percent", "within", "where", "match")
-_ABOUT_KEYS = ("additionalProperties", "required", "minProperties", "maxProperties", "not")
-
-
-@cache
-def schema(kind: str) -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of a kind of declaration; ``kind`` is one of ``KINDS``."""
-    text = files(__package__).joinpath("schemas", f"{kind}.json").read_text("utf-8")
-    found: dict[str, Any] = json.loads(text)
-    return found
+Filled = Mapping[Path, str | None]
+"""Which values came from the environment: as they are written in the file (what came in may be a secret, and no message
+shows it), or None where nothing came, and there is nothing to look at."""
 
 
 class Shapes:
-    """The validators of one project: those of the kinds, and one per channel type with the settings of its plugin."""
+    """The validators of one project: those of the kinds, and those of the types that plugins bring, with their settings."""
 
-    def __init__(self, channel_types: Mapping[str, ChannelType]) -> None:
-        self._channel_types = channel_types
+    def __init__(self, channel_types: Mapping[str, ChannelType], sink_types: Mapping[str, SinkType]) -> None:
+        self._channel_types, self._sink_types = channel_types, sink_types
         self._shapes: dict[str, _Shape] = {}
 
-    def problems(
-        self, kind: str, document: Document, filled: Mapping[Path, str | None] = MappingProxyType({})
-    ) -> list[Problem]:
-        """Every mistake of shape in ``document``.
+    def problems(self, kind: str, document: Document, filled: Filled = MappingProxyType({})) -> list[Problem]:
+        """Every mistake of shape in ``document``."""
+        if kind == "channel":
+            return self._typed("channel type", schema("channel"), self._channel_types, document, (), filled)
+        found = self._compared(self._shape(kind, lambda: schema(kind)), document, (), filled)
+        if kind == "project" and not found:
+            whole = schema("project")
+            sink = whole["properties"]["sinks"]["items"] | {"$defs": whole["$defs"]}
+            for index in range(len(document.data.get("sinks", ()))):
+                found += self._typed("sink type", sink, self._sink_types, document, ("sinks", index), filled)
+        return found
 
-        ``filled`` says which values came from the environment: as they are written in the file (what came in may be
-        a secret, and no message shows it), or None where nothing came, and there is nothing to look at.
-        """
+    def _typed(
+        self,
+        what: str,
+        whole: dict[str, Any],
+        types: Mapping[str, ChannelType] | Mapping[str, SinkType],
+        document: Document,
+        at: Path,
+        filled: Filled,
+    ) -> list[Problem]:
+        """The mistakes of what stands at ``at``, whose ``type`` a plugin brings; where none does, only of what all share."""
+        value = document.at(at)
+        type_ = types.get(name) if isinstance(value, dict) and isinstance(name := value.get("type"), str) else None
+        if not type_:
+            shape = self._shape(what, lambda: whole | {"additionalProperties": True})
+            return self._compared(shape, document, at, filled)
+        more = {
+            "properties": whole["properties"] | dict(type_.settings),
+            "required": [*whole["required"], *getattr(type_, "required", ())],
+            "additionalProperties": False,
+        }
         try:
-            shape = self._channel(document) if kind == "channel" else self._shape(kind, lambda: schema(kind))
+            shape = self._shape(f"{what} {type_.name}", lambda: whole | more)
         except ValueError as error:
-            message = error.message if isinstance(error, ValidationError) else str(error)
-            where = f'channel type "{document.data["type"]}" has settings that are not a JSON Schema'
-            return [document.problem(("type",), f"{where}: {message}")]
-        if shape.validator.is_valid(document.data):
-            return []
-        errors = (_Error(error, shape.schema, document.data) for error in shape.validator.iter_errors(document.data))
-        wrong = [error for error in errors if filled.get(error.path, "") is not None and not error.about_infinity]
-        return list(_problems(wrong, document, filled))
+            reason = error.message if isinstance(error, ValidationError) else str(error)
+            message = f'{what} "{type_.name}" has settings that are not a JSON Schema: {reason}'
+            return [document.problem((*at, "type"), message)]
+        return self._compared(shape, document, at, filled)
 
     def _shape(self, name: str, make: Callable[[], dict[str, Any]]) -> _Shape:
         if name not in self._shapes:
@@ -84,190 +74,17 @@ class Shapes:
             self._shapes[name] = _Shape(made, Draft202012Validator(made, offline=True))
         return self._shapes[name]
 
-    def _channel(self, document: Document) -> _Shape:
-        """The shape of a channel of its type; what all channels share where nothing brings the type."""
-        whole = schema("channel")
-        name = document.data.get("type") if isinstance(document.data, dict) else None
-        if not isinstance(name, str) or name not in self._channel_types:
-            return self._shape("channel", lambda: whole | {"additionalProperties": True})
-        more = self._channel_types[name].settings
-        return self._shape(f"channel {name}", lambda: whole | {"properties": whole["properties"] | dict(more)})
+    def _compared(self, shape: _Shape, document: Document, at: Path, filled: Filled) -> list[Problem]:
+        value = document.at(at)
+        if shape.validator.is_valid(value):
+            return []
+        mistakes = [Mistake(error, shape.schema, document, at) for error in shape.validator.iter_errors(value)]
+        return list(
+            told([one for one in mistakes if one.counts and filled.get(one.path, "") is not None], document, filled)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
     schema: dict[str, Any]
     validator: Draft202012Validator
-
-
-class _Error:
-    """A broken keyword: its name, the schema it stands in, and the place and value it is about."""
-
-    def __init__(self, error: ValidationError, schema: Any, data: Any) -> None:
-        self.keyword = error.kind.name
-        self.path: Path = tuple(error.instance_path)
-        self.message = error.message
-        self.value = data
-        for part in self.path:
-            self.value = self.value[part]
-        self.schema = schema
-        for part in error.schema_path[:-1]:
-            self.schema = self.schema[part]
-        self.limit = self.schema.get(self.keyword)
-
-    @property
-    def about_infinity(self) -> bool:
-        """An infinite number is a number, though JSON has none."""
-        return (
-            isinstance(self.value, float)
-            and math.isinf(self.value)
-            and self.keyword == "type"
-            and "number" in self.limit
-        )
-
-
-def _problems(errors: list[_Error], document: Document, filled: Mapping[Path, str | None]) -> Iterator[Problem]:
-    about_keys: dict[Path, list[_Error]] = {}
-    for error in errors:
-        if error.keyword in _ABOUT_KEYS and isinstance(error.value, dict):
-            about_keys.setdefault(error.path, []).append(error)
-        elif error.keyword != "not" or "title" not in error.schema:
-            yield from _about_value(error, document, filled)
-    for path, several in about_keys.items():
-        yield from _about_keys(several, document, path)
-
-
-def _about_keys(errors: list[_Error], document: Document, path: Path) -> Iterator[Problem]:
-    """Unknown keys first, then the missing ones they are not a misspelling of; how many there are only after both."""
-    value = errors[0].value
-    kinds = {error.keyword: error for error in reversed(errors)}
-    meant: list[str] = []
-    if unknown := kinds.get("additionalProperties"):
-        for key, message in _unknown(value, unknown.schema):
-            meant.append(message)
-            yield document.problem((*path, key), message, key=True)
-    required = [error.limit for error in errors if error.keyword == "required"]
-    missing = dict.fromkeys(name for names in required for name in names if name not in value)
-    for name in missing:
-        if not any(f'did you mean "{name}"' in message for message in meant):
-            yield document.problem(path, f'"{name}" is missing{_inside(path)}')
-    if meant or missing:
-        return
-    if "not" in kinds:
-        yield _no_condition(value, document, path)
-        return
-    counted = kinds.get("minProperties") or kinds["maxProperties"]
-    chosen = [key for key in value if key not in _BESIDE_CHOICES]
-    several = f", not {' and '.join(chosen)}" if counted.keyword == "maxProperties" else ""
-    yield document.problem(
-        path, f"{_subject(path)} needs {counted.schema.get('title', 'another number of keys')}{several}"
-    )
-
-
-def _about_value(error: _Error, document: Document, filled: Mapping[Path, str | None]) -> Iterator[Problem]:
-    path, value, limit = error.path, error.value, error.limit
-    subject, given = _subject(path), filled.get(path) or _shown(value)
-    match error.keyword:
-        case "propertyNames":
-            for key in (key for key in value if not re.search(error.schema["pattern"], key)):
-                yield document.problem((*path, key), f'"{key}" must be {_expected(error.schema)}', key=True)
-        case "uniqueItems":
-            at = next(index for index, item in enumerate(value) if item in value[:index])
-            yield document.problem((*path, at), f"{_shown(value[at])} stands in {subject} already")
-        case "minItems" | "maxItems":
-            yield document.problem(path, f"{subject} must have {_size(error.schema)}, not {len(value)}")
-        case "minLength":
-            yield document.problem(path, f"{subject} must not be empty")
-        case "enum":
-            known = [str(choice) for choice in limit]
-            hint = did_you_mean(str(value), known) or f"; known: {', '.join(known)}"
-            yield document.problem(path, f"{subject} cannot be {given}{hint}")
-        case "pattern":
-            yield document.problem(path, f"{subject} must be {_expected(error.schema)}, not {given}")
-        case "type":
-            formed = limit == "string" and "pattern" in error.schema
-            wanted = _expected(error.schema) if formed else _types(limit)
-            quotes = limit == "string" and not formed and isinstance(value, bool | int | float)
-            yield document.problem(
-                path, f"{subject} must be {wanted}, not {given}{'; put it in quotes' if quotes else ''}"
-            )
-        case bound if bound in _BOUNDS:
-            yield document.problem(path, f"{subject} must be {_BOUNDS[bound]} {limit}, not {given}")
-        case _:
-            yield document.problem(
-                path, f"{subject} does not fit: {'' if path in filled else error.message}".rstrip(": ")
-            )
-
-
-def _unknown(value: Mapping[str, Any], schema: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Each key that ``schema`` does not know, with a message; a leaf beside another is told how to stand there."""
-    known = [key for key in schema.get("properties", ()) if key not in value]
-    found = []
-    for key in value:
-        if key in schema.get("properties", ()):
-            continue
-        if key in _leaves() and any(other in _leaves() for other in value if other != key):
-            found.append((key, f'"{key}" cannot stand beside another condition; put both in a list under "all"'))
-        else:
-            found.append((key, f'unknown key "{key}"{did_you_mean(key, known)}'))
-    return found
-
-
-def _no_condition(value: Mapping[str, Any], document: Document, path: Path) -> Problem:
-    """A mapping without any key that is a condition: the key that comes nearest to one is likely misspelt."""
-    for key in value:
-        if "did you mean" in (hint := did_you_mean(key, _leaves())):
-            return document.problem((*path, key), f'unknown condition "{key}"{hint}', key=True)
-    return document.problem(path, f"{_subject(path)} needs a condition: one of {', '.join(_leaves())}")
-
-
-@cache
-def _leaves() -> tuple[str, ...]:
-    return tuple(schema("segment")["$defs"]["condition"]["dependentSchemas"])
-
-
-def _subject(path: Path) -> str:
-    """What a message is about: the key a value stands under."""
-    if not path:
-        return "the file"
-    if isinstance(path[-1], str):
-        return f'"{path[-1]}"'
-    names = [part for part in path if isinstance(part, str)]
-    return f'an item of "{names[-1]}"' if names else "an item"
-
-
-def _inside(path: Path) -> str:
-    return f" in {_subject(path)}" if path else ""
-
-
-def _expected(schema: Mapping[str, Any]) -> str:
-    example = schema.get("examples", ())
-    such_as = f" such as {_shown(example[0])}" if example else ""
-    return f"{schema.get('title') or 'text like ' + schema['pattern']}{such_as}"
-
-
-def _types(types: str | list[str]) -> str:
-    words = [_TYPES[name] for name in ([types] if isinstance(types, str) else types)]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
-
-
-def _size(schema: Mapping[str, Any]) -> str:
-    least, most = schema.get("minItems"), schema.get("maxItems")
-    if least == most:
-        return f"{least} items"
-    return f"at least {least} item{'' if least == 1 else 's'}" if most is None else f"at most {most} items"
-
-
-def _shown(value: Any) -> str:
-    match value:
-        case None:
-            return "nothing"
-        case bool():
-            return str(value).lower()
-        case str():
-            return f'"{value}"' if len(value) <= 60 else f'"{value[:57]}..."'
-        case list():
-            return "a list"
-        case dict():
-            return "a mapping"
-    return str(value)

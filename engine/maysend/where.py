@@ -270,7 +270,9 @@ def _did(data: Mapping[str, Any], at: Path) -> Did:
     return Did(
         event=data["did_not" if negated else "did"],
         negated=negated,
-        measures=tuple(Measure(kind, data[kind].get("of"), _comparison(data[kind])) for kind in MEASURES if kind in data),
+        measures=tuple(
+            Measure(kind, data[kind].get("of"), _comparison(data[kind])) for kind in MEASURES if kind in data
+        ),
         first_time=data.get("first_time", False),
         last_time=LastTime(*_operation(last, ())) if last else None,
         time_of_day=tuple(data["time_of_day"]["between"]) if "time_of_day" in data else None,
@@ -310,7 +312,8 @@ def _in_list(data: Mapping[str, Any], at: Path) -> InList:
 
 def _bucket(data: Mapping[str, Any], at: Path) -> Bucket:
     inner = data["bucket"]
-    return Bucket(*inner["between"], inner.get("salt", "bucket"), at=at)
+    low, high = inner["between"]
+    return Bucket(low, high, inner.get("salt", "bucket"), at=at)
 
 
 _READERS: dict[str, Callable[[Mapping[str, Any], Path], Condition]] = {
@@ -330,4 +333,3 @@ _READERS: dict[str, Callable[[Mapping[str, Any], Path], Condition]] = {
     "in_list": _in_list,
     "bucket": _bucket,
 }
-

@@ -6,4 +6,5 @@ from maysend import ChannelType, Lower, Matches, Strip, hookimpl
 @hookimpl
 def register_channel_types() -> list[ChannelType]:
     """Stripped, A to Z lowered, exactly one ``@`` with something on both sides and no blanks."""
-    return [ChannelType(name="email", title="E-mail", address=(Strip(), Lower(), Matches("[^@ \t\n\v\f\r]+@[^@ \t\n\v\f\r]+")))]
+    part = "[^@ \t\n\v\f\r]+"
+    return [ChannelType(name="email", title="E-mail", address=(Strip(), Lower(), Matches(f"{part}@{part}")))]

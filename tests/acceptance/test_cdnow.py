@@ -192,6 +192,24 @@ def test_leaving_by_address_stops_both_who_share_it(store: Store, household: tup
     assert store.reasons("new_releases_friday", *household) == ["group_unsubscribed", "group_unsubscribed"]
 
 
+def test_the_readme_shows_what_the_demo_prints(store: Store) -> None:
+    shown = (REPOSITORY / "README.md").read_text("utf-8")
+    for command in (("evaluate", "--out", "out"), ("explain", "win_back", "99")):
+        printed = store.maysend(*command, "--as-of", "1998-07-01", cwd=store.root).stdout
+        assert "\n".join(line.rstrip() for line in printed.splitlines()).strip() in shown
+
+
+def test_the_readme_shows_what_a_mistake_looks_like(store: Store) -> None:
+    for file, right, wrong in (
+        ("campaigns/win_back.yaml", "offers]", "offres]"),
+        ("segments/lapsed_regulars.yaml", "at_least", "at_lest"),
+    ):
+        text = (store.root / file).read_text("utf-8")
+        (store.root / file).write_text(text.replace(right, wrong), "utf-8")
+    printed = store.maysend("validate", cwd=store.root, code=1).stdout
+    assert f"$ maysend validate\n{printed}" in (REPOSITORY / "README.md").read_text("utf-8")
+
+
 def test_importing_the_same_answers_again_changes_nothing(store: Store) -> None:
     again = store.maysend_json("import", "data/answers.csv", cwd=store.root)
     assert (again["changed"], again["refused"]) == (0, [])

@@ -49,19 +49,15 @@ def install(directory: Path, code: str | None) -> dict[str, str]:
 
 def test_built_in_plugins_are_listed_with_their_distribution(tmp_path: Path, maysend_json: Any) -> None:
     plugins = maysend_json("plugins", cwd=tmp_path)["plugins"]
-    found = {plugin["name"]: (plugin["distribution"], plugin["channel_types"], plugin["error"]) for plugin in plugins}
-    assert found == {name: ("maysend", [name], None) for name in ("email", "push", "sms")}
+    assert [plugin["channel_types"] for plugin in plugins if plugin["channel_types"]] == [["email"], ["push"], ["sms"]]
+    assert {(plugin["distribution"], plugin["error"]) for plugin in plugins} == {("maysend", None)}
 
 
 def test_a_third_party_s_plugin_is_listed(tmp_path: Path, maysend: Any, maysend_json: Any) -> None:
     env = install(tmp_path, WORKING)
-    assert maysend_json("plugins", cwd=tmp_path, env=env)["plugins"][-1] == {
-        "name": "pigeon",
-        "distribution": "maysend-pigeon",
-        "version": "1.2",
-        "error": None,
-        "channel_types": ["pigeon"],
-    }
+    plugin = maysend_json("plugins", cwd=tmp_path, env=env)["plugins"][-1]
+    assert (plugin["name"], plugin["distribution"], plugin["version"]) == ("pigeon", "maysend-pigeon", "1.2")
+    assert (plugin["channel_types"], plugin["error"]) == (["pigeon"], None)
     assert "maysend-pigeon" in maysend("plugins", cwd=tmp_path, env=env).stdout
 
 
@@ -71,7 +67,8 @@ def test_a_broken_one_is_named_and_the_rest_works(name: str, tmp_path: Path, may
     env = install(tmp_path, code)
 
     *others, broken = maysend_json("plugins", cwd=tmp_path, env=env)["plugins"]
-    assert [plugin["channel_types"] for plugin in others] == [["email"], ["push"], ["sms"]]
+    assert [plugin["channel_types"] for plugin in others if plugin["channel_types"]] == [["email"], ["push"], ["sms"]]
+    assert not any(plugin["error"] for plugin in others)
     assert (broken["distribution"], broken["version"], broken["channel_types"]) == ("maysend-pigeon", "1.2", [])
     assert reason in broken["error"]
 

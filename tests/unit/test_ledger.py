@@ -15,8 +15,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import update
 from sqlalchemy import table as sql_table
+from sqlalchemy import update
 from sqlalchemy.sql import column
 
 from maysend.documents import Document
@@ -220,7 +220,7 @@ def test_a_relative_path_starts_at_the_project(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("ledger.db", "is no URL"),
+        ("ledger.db", "is not a URL"),
         ("mysql://localhost/x", '"mysql" is no store'),
         ("sqlite://", "needs a file"),
         ("sqlite:///:memory:", "needs a file"),

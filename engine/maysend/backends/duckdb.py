@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,13 @@ from sqlglot import exp
 from ..columns import ColumnType, Kind, Table
 from ..errors import SourceError
 from ..model import Source
+from .queries import read_query
 
 _KINDS: Mapping[str, Kind] = {
-    **dict.fromkeys(("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"), "integer"),
+    **dict.fromkeys(
+        ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
+        "integer",
+    ),
     **dict.fromkeys(("FLOAT", "DOUBLE"), "float"),
     **dict.fromkeys(("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"), "timestamp"),
     "VARCHAR": "text",
@@ -79,11 +83,18 @@ class DuckDB:
 
     def create(self, name: str, query: exp.Query) -> None:
         """Keep a query's rows as a temporary table, replacing one of that name."""
-        created = exp.Create(this=_identifier(name), kind="TABLE", expression=query, replace=True, properties=exp.Properties(expressions=[exp.TemporaryProperty()]))
+        created = exp.Create(
+            this=_identifier(name),
+            kind="TABLE",
+            expression=query,
+            replace=True,
+            properties=exp.Properties(expressions=[exp.TemporaryProperty()]),
+        )
         self._run(created)
 
     def rows(self, query: exp.Query) -> list[tuple[Any, ...]]:
-        return self._run(query).fetchall()
+        rows: list[tuple[Any, ...]] = self._run(query).fetchall()
+        return rows
 
     def land(self, name: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> None:
         """Keep rows as a temporary table; ``columns`` maps name to a type (``BIGINT``, ``VARCHAR``, ``BOOLEAN``…)."""
@@ -93,7 +104,14 @@ class DuckDB:
                 writer = csv.writer(out, quoting=csv.QUOTE_ALL)
                 writer.writerows([_NULL if value is None else value for value in row] for row in rows)
             relation = self._connection.read_csv(
-                str(file), header=False, columns=dict(columns), auto_detect=False, quotechar='"', escapechar='"', delimiter=",", na_values=_NULL
+                str(file),
+                header=False,
+                columns=dict(columns),
+                auto_detect=False,
+                quotechar='"',
+                escapechar='"',
+                delimiter=",",
+                na_values=_NULL,
             )
             relation.create_view("landing", replace=True)
             self.create(name, exp.select("*").from_("landing"))
@@ -112,8 +130,10 @@ class DuckDB:
     def read(self, path: Path) -> tuple[list[str], Iterable[tuple[Any, ...]]]:
         """A Parquet file's column names, and its rows as they come."""
         try:
-            result = self._connection.cursor().read_parquet(str(path))
-            return list(result.columns), result.fetchall()
+            cursor = self._connection.cursor()
+            relation = cursor.read_parquet(str(path))
+            relation.create_view("reading", replace=True)
+            return list(relation.columns), _fetched(cursor.execute(exp.select("*").from_("reading").sql("duckdb")))
         except duckdb.Error as error:
             raise _source_error(Source(str(path), str(path)), error) from None
 
@@ -123,15 +143,22 @@ class DuckDB:
             names = self._connection.read_csv(path, header=True, all_varchar=True).columns
             types = {name: _DECLARED[source.columns.get(name, "text")] for name in names}
             return self._connection.read_csv(path, header=True, dtype=types)
+        if path.endswith(".sql"):
+            return self._connection.sql(read_query(source).sql("duckdb"))
         if path.endswith((".json", ".jsonl", ".ndjson", ".json.gz")):
             return self._connection.read_json(path)
         return self._connection.read_parquet(path, union_by_name=True)
 
-    def _run(self, query: exp.Expression) -> Any:
+    def _run(self, query: exp.Expr) -> Any:
         try:
             return self._connection.execute(query.sql("duckdb"))
         except duckdb.Error as error:
             raise _error(error) from None
+
+
+def _fetched(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    while rows := result.fetchmany(10_000):
+        yield from rows
 
 
 def _identifier(name: str) -> exp.Identifier:
@@ -139,7 +166,7 @@ def _identifier(name: str) -> exp.Identifier:
 
 
 def _projected(name: str, declared: Mapping[str, str]) -> str:
-    column: exp.Expression = exp.column(name, quoted=True)
+    column: exp.Expr = exp.column(name, quoted=True)
     if name in declared:
         column = exp.cast(column, exp.DataType.build(_DECLARED[declared[name]], dialect="duckdb"))
     return exp.alias_(column, name, quoted=True).sql("duckdb")

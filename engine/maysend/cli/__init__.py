@@ -20,6 +20,8 @@ COMMANDS = {
     "status": "Show what somebody is subscribed to.",
     "history": "Show what somebody answered, oldest first.",
     "import": "Record answers from a file.",
+    "export": "Write every recorded answer, or every profile's status, to a file.",
+    "erase": "Remove a person from the ledger, and keep their no.",
     "schema": "Print the JSON Schema of a kind of declaration.",
     "plugins": "List the plugins that are loaded, and those that are not.",
 }

@@ -17,10 +17,20 @@ from .options import as_of_option, json_option, load, moment, print_json, progre
 
 @click.command()
 @click.argument("campaigns", nargs=-1, metavar="[CAMPAIGN]...")
-@click.option("--out", type=click.Path(path_type=Path), help="Write the audiences and manifest.json here, replacing the last run's.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Write the audiences and manifest.json here, replacing the last run's.",
+)
 @as_of_option
 @click.option("--no-audiences", is_flag=True, help="Numbers only, no files.")
-@click.option("--format", type=click.Choice(["parquet", "csv"]), default="parquet", show_default=True, help="The audiences' file format.")
+@click.option(
+    "--format",
+    type=click.Choice(["parquet", "csv"]),
+    default="parquet",
+    show_default=True,
+    help="The audiences' file format.",
+)
 @click.option("--decisions", is_flag=True, help="Also write every profile's reason, a file per campaign.")
 @click.option("--sample", type=click.IntRange(min=0), default=0, metavar="N", help="Show N people per reason.")
 @click.option("--memory", metavar="SIZE", help="The most memory to use, such as 8GB; what does not fit goes to disk.")
@@ -43,8 +53,13 @@ def command(
         raise click.UsageError("--decisions writes files: it needs --out, and no --no-audiences")
     project = load(root)
     chosen = runner.chosen(project, campaigns)
-    with progress() as told, runner.opened(project, moment(as_of, project), plugins.load(), memory=memory, progress=told) as run:
-        result = evaluation.evaluate(run, chosen, out=None if no_audiences else out, format=format, decisions=decisions, sample=sample)
+    with (
+        progress() as told,
+        runner.opened(project, moment(as_of, project), plugins.load(), memory=memory, progress=told) as run,
+    ):
+        result = evaluation.evaluate(
+            run, chosen, out=None if no_audiences else out, format=format, decisions=decisions, sample=sample
+        )
     if as_json:
         print_json(result.as_json())
     else:
@@ -53,7 +68,10 @@ def command(
     for outcome in aborted:
         assert outcome.campaign.target_cap
         over, most = outcome.counts["over_target_cap"], outcome.campaign.target_cap.at_most
-        click.echo(f"{outcome.campaign.name}: {over:,} people would be sent it, over its target cap of {most:,}; it has no audience", err=True)
+        click.echo(
+            f"{outcome.campaign.name}: {over:,} people would be sent it, over its target cap of {most:,}; it has no audience",
+            err=True,
+        )
     sys.exit(1 if aborted else 0)
 
 
@@ -67,7 +85,11 @@ def show(result: Evaluation, title: str) -> None:
         table.add_column("\n".join(reason.split("_")), justify="right", vertical="bottom", no_wrap=True)
     for outcome in result.outcomes:
         mark = " *" if outcome.campaign.ignore_unsubscribed else ""
-        table.add_row(outcome.campaign.name + mark, f"{outcome.counts['included']:,}", *(f"{outcome.counts[reason]:,}" for reason in reasons))
+        table.add_row(
+            outcome.campaign.name + mark,
+            f"{outcome.counts['included']:,}",
+            *(f"{outcome.counts[reason]:,}" for reason in reasons),
+        )
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=200)
@@ -78,5 +100,5 @@ def show(result: Evaluation, title: str) -> None:
             console.print(f"\n* {outcome.campaign.name} ignores unsubscribed: {why}", markup=False)
         if outcome.samples:
             console.print(f"\n{outcome.campaign.name}")
-            for reason, keys in outcome.samples.items():
-                console.print(f"  {reason}: {', '.join(keys)}", markup=False)
+            for shown, keys in outcome.samples.items():
+                console.print(f"  {shown}: {', '.join(keys)}", markup=False)

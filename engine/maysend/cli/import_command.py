@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
-from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from .. import plugins
+from ..errors import LedgerMissingError
 from ..importing import Outcome, import_answers
-from ..importing.files import read_answers
-from ..ledger import open_ledger
-from .options import json_option, load, print_json, project_option, talk
+from ..importing.files import answers
+from ..ledger import Ledger, open_ledger
+from ..model import Project
+from .options import json_option, load, print_json, progress, project_option
 
 SHOWN = 20
 """How many refused rows people are shown."""
@@ -32,16 +36,15 @@ def command(root: Path, as_json: bool, file: Path, create: bool, dry_run: bool, 
     reason, empty where they do not apply. Exit code 1 where a row is refused; the others are recorded.
     """
     project = load(root)
-    with open_ledger(project.ledger, project.root, create=create) as ledger, _progress() as progress:
-        task = progress.add_task("", total=None)
+    with _opened(project, create=create, dry_run=dry_run) as ledger, progress() as tell:
         outcome = import_answers(
             project,
             plugins.load().channel_types,
             ledger,
-            read_answers(file),
+            answers(file),
             dry_run=dry_run,
             allow_resubscribe=allow_resubscribe,
-            progress=lambda so_far: progress.update(task, description=_summary(so_far)),
+            progress=lambda so_far: tell(_summary(so_far)),
         )
         if create and not dry_run:
             ledger.remember_groups(project.groups.values())
@@ -53,10 +56,20 @@ def command(root: Path, as_json: bool, file: Path, create: bool, dry_run: bool, 
         raise SystemExit(1)
 
 
-def _progress() -> Progress:
-    console = talk()
-    columns = (TextColumn("{task.description}"), TimeElapsedColumn())
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+@contextmanager
+def _opened(project: Project, *, create: bool, dry_run: bool) -> Iterator[Ledger]:
+    """The project's ledger; for a dry run that would make it, an empty one that is thrown away."""
+    with ExitStack() as stack:
+        if create and dry_run:
+            try:
+                ledger = open_ledger(project.ledger, project.root)
+            except LedgerMissingError:
+                ledger = open_ledger(
+                    "sqlite:///ledger.db", Path(stack.enter_context(TemporaryDirectory())), create=True
+                )
+        else:
+            ledger = open_ledger(project.ledger, project.root, create=create)
+        yield stack.enter_context(ledger)
 
 
 def _summary(outcome: Outcome) -> str:

@@ -41,7 +41,9 @@ def json_option(function: F) -> F:
 def as_of_option(function: F) -> F:
     """``--as-of TIME``, as text: ``moment`` reads it in the project's time zone."""
     return click.option(
-        "--as-of", metavar="TIME", help="A date or time such as 2024-01-31T18:00 that conditions look from (default: now)."
+        "--as-of",
+        metavar="TIME",
+        help="A date or time such as 2024-01-31T18:00 that conditions look from (default: now).",
     )(function)
 
 

@@ -21,22 +21,28 @@ def command(as_json: bool) -> None:
     One that fails to load is listed with the reason; the others work, so the exit code is 0.
     """
     found = plugins.load()
-    rows = [
-        asdict(plugin)
-        | {"channel_types": [] if plugin.error else [n for n, source in found.sources.items() if source == plugin.name]}
-        for plugin in found.loaded
-    ]
+    rows = [asdict(plugin) | _brought(found, plugin.name) for plugin in found.loaded]
     if as_json:
         print_json({"plugins": rows})
         return
     _print_table(rows)
 
 
+def _brought(found: plugins.Plugins, plugin: str) -> dict[str, list[str]]:
+    """What one plugin registered: names by kind."""
+    brought: dict[str, list[str]] = {hook.removeprefix("register_"): [] for hook in plugins.REGISTERED}
+    for (hook, name), source in found.sources.items():
+        if source == plugin:
+            brought[hook.removeprefix("register_")].append(name)
+    return brought
+
+
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    table = Table("plugin", "distribution", "version", "channel types", box=None, pad_edge=False)
+    table = Table("plugin", "distribution", "version", "brings", box=None, pad_edge=False)
+    kinds = [hook.removeprefix("register_") for hook in plugins.REGISTERED]
     for row in rows:
-        types = "failed to load" if row["error"] else ", ".join(row["channel_types"])
-        table.add_row(row["name"], row["distribution"], row["version"], types)
+        brings = "; ".join(f"{kind.replace('_', ' ')}: {', '.join(row[kind])}" for kind in kinds if row[kind])
+        table.add_row(row["name"], row["distribution"], row["version"], "failed to load" if row["error"] else brings)
     Console(markup=False, highlight=False).print(table)
     for row in rows:
         if row["error"]:

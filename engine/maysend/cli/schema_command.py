@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..errors import UnknownNameError, did_you_mean
-from ..shapes import KINDS, schema
+from ..schemas import KINDS, schema
 from .options import print_json
 
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from .. import loader, plugins
+from ..contradictions import contradictions
 from ..errors import Problem
 from ..model import Project
 from .options import json_option, print_json, project_option
@@ -21,11 +22,14 @@ from .options import json_option, print_json, project_option
 @project_option
 def command(root: Path, as_json: bool, offline: bool) -> None:
     """Show every problem of the declarations, as file:line:column: message, and exit with 1 where there is one."""
-    project, problems = loader.check(root, plugins.load())
+    loaded = plugins.load()
+    project, problems = loader.check(root, loaded)
     skipped: list[str] = []
     if project:
-        found, skipped = _meaning(project, offline=offline)
-        problems = sorted({*problems, *found})
+        places = {(problem.file, problem.line, problem.column) for problem in problems}
+        found, skipped = _meaning(project, loaded, offline=offline)
+        found += contradictions(project)
+        problems = sorted({*problems, *(one for one in found if (one.file, one.line, one.column) not in places)})
     if as_json:
         print_json({"problems": [asdict(problem) for problem in problems]})
     else:
@@ -38,7 +42,7 @@ def command(root: Path, as_json: bool, offline: bool) -> None:
     click.echo(f"{_counted(project)}: no problems", err=True)
 
 
-def _meaning(project: Project, *, offline: bool) -> tuple[list[Problem], list[str]]:
+def _meaning(project: Project, loaded: plugins.Plugins, *, offline: bool) -> tuple[list[Problem], list[str]]:
     """The third pass, and what it skipped; without ``offline`` it reads the data and the ledger."""
     now = datetime.now(UTC)
     if offline:
@@ -48,7 +52,7 @@ def _meaning(project: Project, *, offline: bool) -> tuple[list[Problem], list[st
         return offline_problems(project, Clock(now, ZoneInfo(project.timezone)))
     from ..runner import check
 
-    return check(project, now), []
+    return check(project, now, loaded), []
 
 
 def _counted(project: Project) -> str:

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ..backends.duckdb import DuckDB
 from ..errors import SourceError, did_you_mean
 from .rows import COLUMNS, MISSHAPEN, Row
 
@@ -28,9 +29,17 @@ def read_csv(file: Path, needed: Sequence[str]) -> Iterator[Row]:
         raise SourceError(f"{file}:{reader.line_num}: is not CSV: {error}") from None
 
 
-def read_answers(file: Path) -> Iterator[Row]:
-    """The rows of a CSV file in the import format."""
-    return read_csv(file, ("channel", "status"))
+def answers(file: Path) -> Iterator[Row]:
+    """The rows of a CSV or Parquet file in the import format."""
+    needed = ("channel", "status")
+    if file.suffix != ".parquet":
+        yield from read_csv(file, needed)
+        return
+    with DuckDB() as backend:
+        names, rows = backend.read(file)
+        check_columns(file, names, needed)
+        for row in rows:
+            yield {name: None if cell is None else str(cell) for name, cell in zip(names, row, strict=True)}
 
 
 def check_columns(file: Path, names: Sequence[str], needed: Sequence[str]) -> None:

@@ -5,5 +5,7 @@ One module for two stores, SQLite and PostgreSQL. The only door to SQLAlchemy an
 
 from .ledger import AnswerRow, KnownGroup, Ledger, open_ledger
 from .rehearsal import rehearse
+from .standings import Subject
+from .verification import Proof
 
-__all__ = ["AnswerRow", "KnownGroup", "Ledger", "open_ledger", "rehearse"]
+__all__ = ["AnswerRow", "KnownGroup", "Ledger", "Proof", "Subject", "open_ledger", "rehearse"]

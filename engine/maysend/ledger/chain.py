@@ -12,6 +12,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy import RowMapping
+
 from .tables import ERASABLE
 
 START = bytes(32)
@@ -49,7 +51,7 @@ def digest(value: str, salt: bytes) -> bytes:
     return hashlib.sha256(salt + value.encode()).digest()
 
 
-def link(row: Mapping[str, Any], before: bytes) -> bytes:
+def link(row: Mapping[str, Any] | RowMapping, before: bytes) -> bytes:
     """The hash of a row: SHA-256 over the hash before it and the row's fields as compact JSON in a fixed order."""
     digests = [row[f"{name}_digest"] for name in ERASABLE]
     fields = [row[name] for name in _COVERED] + [value.hex() if value else None for value in digests]

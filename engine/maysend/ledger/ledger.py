@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
@@ -13,9 +16,12 @@ from ..errors import LedgerError
 from ..events import OWN_CHOICES, ChannelUnsubscribed, Default, Fact, microseconds
 from ..model import SubscriptionGroup
 from ..status import CHANNEL, Standing
-from . import recording, stores
+from . import erasure, recording, stores
+from .erasure import Tombstones
+from .past import RecordedAnswer, answers_at
 from .standings import Subject, load, subjects_of
 from .tables import events, known_groups, status
+from .verification import Proof, verify
 from .writer import Writer
 
 _PAGE = 10_000
@@ -68,9 +74,13 @@ class Ledger:
         fact (no ``occurred_at``) is stamped now, or a microsecond after its subjects' latest answer. A fact whose
         ``event_id`` is recorded already changes nothing.
         """
+        return self.submit(facts).result() if facts else []
+
+    def submit(self, facts: Sequence[Fact]) -> Future[list[ChannelUnsubscribed | None]]:
+        """The same without waiting: what comes back holds the answer once it is durable."""
         for fact in facts:
             _check_text(fact)
-        return self._writer.submit(facts) if facts else []
+        return self._writer.submit(facts)
 
     def standing(
         self, channel: str, *, address: str | None = None, profile: str | None = None
@@ -79,14 +89,14 @@ class Ledger:
         address_subject = Subject(channel, "address", address or "")
         profile_subject = Subject(channel, "profile", profile or "")
         with stores.clear_errors(self._engine), self._engine.connect() as connection:
-            found = load(connection, {s for s in (address_subject, profile_subject) if s.value})
+            found = recording.read(connection, {s for s in (address_subject, profile_subject) if s.value})
         return found.get(address_subject, Standing()), found.get(profile_subject, Standing())
 
     def overturns_own_choice(self, facts: Sequence[Fact]) -> list[bool]:
         """Of each fact, whether it is a yes against a no that a subject said by page, one-click, reply or feedback."""
         with stores.clear_errors(self._engine), self._engine.connect() as connection:
             subjects = {subject for fact in facts if fact.subscribed for subject in subjects_of(fact)}
-            standings = load(connection, subjects)
+            standings = recording.read(connection, subjects)
         return [fact.subscribed and any(_is_own(standings[s], fact) for s in subjects_of(fact)) for fact in facts]
 
     def history(
@@ -122,6 +132,48 @@ class Ledger:
             for row in connection.execution_options(yield_per=_PAGE).execute(query):
                 yield AnswerRow(*row)
 
+    def erased(self, subjects: Iterable[Subject]) -> Iterator[AnswerRow]:
+        """Of the given subjects, the no that is left of those who were erased and have not returned since."""
+        for some in _parts(subjects):
+            with stores.clear_errors(self._engine), self._engine.connect() as connection:
+                found = Tombstones.of(connection).erased(connection, some)
+                returned = {subject for subject, standing in load(connection, found).items() if standing.answers}
+            for subject in found.keys() - returned:
+                yield AnswerRow(*subject, group=CHANNEL, answer=-1, suppressed=False, seq=0)
+
+    def has_erased(self) -> bool:
+        """Whether anybody was erased: else there is no need to ask ``erased``."""
+        with stores.clear_errors(self._engine), self._engine.connect() as connection:
+            return bool(Tombstones.of(connection))
+
+    def erase(self, subjects: Iterable[Subject]) -> int:
+        """Erase people: their values leave every event, and a tombstone keeps their no to each channel.
+
+        A profile takes the addresses with it that events name beside it. Returns how many events named them; the chain
+        of events still verifies. Raises LedgerError without ``MAYSEND_ERASURE_KEY``.
+        """
+        people = set(subjects)
+        with stores.clear_errors(self._engine):
+            with stores.writing(self._engine) as connection:
+                for profile in {subject.value for subject in people if subject.level == "profile"}:
+                    people |= erasure.addresses_of(connection, profile)
+                named = erasure.erase(connection, sorted(people), time.time_ns() // 1000)
+            stores.forget(self._engine)
+        return named
+
+    def answers_at(self, moment: datetime) -> Iterator[RecordedAnswer]:
+        """Every subject's last answers up to a moment, in the columns of the import format."""
+        return answers_at(self._engine, moment)
+
+    def standings(self, subjects: Iterable[Subject]) -> dict[Subject, Standing]:
+        """What each of a few thousand subjects has answered."""
+        with stores.clear_errors(self._engine), self._engine.connect() as connection:
+            return recording.read(connection, subjects)
+
+    def verify(self) -> Proof:
+        """Whether every event is there, unchanged and in order, and the status is what the events add up to."""
+        return verify(self._engine)
+
     def known_groups(self) -> dict[str, KnownGroup]:
         """Every group the ledger has ever seen declared, by name."""
         with stores.clear_errors(self._engine), self._engine.connect() as connection:
@@ -148,8 +200,13 @@ class Ledger:
 
     def _write(self, jobs: Sequence[Sequence[Fact]]) -> list[list[ChannelUnsubscribed | None]]:
         facts = [fact for job in jobs for fact in job]
-        with stores.clear_errors(self._engine), stores.writing(self._engine) as connection:
-            answers = iter(recording.record(connection, facts))
+
+        def record(tried: bool) -> list[ChannelUnsubscribed | None]:
+            with stores.writing(self._engine) as connection:
+                return recording.record(connection, facts, retried=tried)
+
+        with stores.clear_errors(self._engine):
+            answers = iter(stores.outlast(record))
         return [[next(answers) for _ in job] for job in jobs]
 
 
@@ -161,21 +218,35 @@ def open_ledger(url: str, root: Path, *, create: bool = False) -> Ledger:
     engine = stores.connect(url, root, create=create)
     try:
         stores.prepare(engine, create=create)
+        with stores.clear_errors(engine), engine.connect() as connection:
+            Tombstones.of(connection)
     except BaseException:
         engine.dispose()
         raise
     return Ledger(engine)
 
 
+def _parts(subjects: Iterable[Subject]) -> Iterator[list[Subject]]:
+    iterator = iter(subjects)
+    while some := list(islice(iterator, _PAGE)):
+        yield some
+
+
 def _check_text(fact: Fact) -> None:
     """Refuse text that a store cannot hold, before it can fail a whole batch."""
-    for name in fact.__slots__:
+    for name in Fact.__slots__:
         value = getattr(fact, name)
-        if isinstance(value, str) and ("\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value)):
+        if isinstance(value, str) and not value.isprintable() and not _is_storable(value):
             raise LedgerError(f"an answer's {name} holds a character that no ledger can store; nothing was recorded")
+
+
+def _is_storable(text: str) -> bool:
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _is_own(standing: Standing, fact: Fact) -> bool:
     group = fact.group or CHANNEL
     at = microseconds(fact.occurred_at or datetime.now(UTC))
-    return standing.hears(group, True, at) and any(no.source in OWN_CHOICES for no in standing.noes(group))
+    return standing.hears(group, True, at) and any(
+        no.source in (*OWN_CHOICES, erasure.SOURCE) for no in standing.noes(group)
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, and_, insert, or_, select
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, RowMapping, and_, insert, or_, select
 from ..events import ChannelUnsubscribed, Fact, from_microseconds, microseconds
 from ..status import CHANNEL, Standing
 from . import chain
+from .erasure import Tombstones, without_erased
 from .standings import Subject, load, save, status_rows, subjects_of
 from .tables import ERASABLE, events
 
@@ -26,15 +27,18 @@ def record(connection: Connection, facts: Sequence[Fact], *, retried: bool = Fal
     known = _recorded(connection, [fact.event_id for fact in facts])
     standings = load(connection, {subject for fact in facts for subject in subjects_of(fact)})
     before = {subject: status_rows(subject, standing) for subject, standing in standings.items()}
+    erased = Tombstones.of(connection).stand_in(connection, standings)
     seq, now, link = _head(connection)
     touched: dict[Subject, int] = {}
     rows: list[dict[str, Any]] = []
     answers: list[ChannelUnsubscribed | None] = []
-    for fact in facts:
-        if fact.event_id in known:
-            answers.append(known[fact.event_id] if retried else None)
+    for given in facts:
+        if given.event_id in known:
+            answers.append(known[given.event_id] if retried else None)
             continue
-        if (at := _hear(fact, standings, now)) is None:
+        fact = without_erased(given, erased)
+        at = _hear(fact, standings, now) if fact else None
+        if fact is None or at is None:
             answers.append(None)
             continue
         seq += 1
@@ -49,6 +53,13 @@ def record(connection: Connection, facts: Sequence[Fact], *, retried: bool = Fal
         connection.execute(insert(events), rows)
         save(connection, {subject: before[subject] for subject in touched}, standings, touched)
     return answers
+
+
+def read(connection: Connection, subjects: Iterable[Subject]) -> dict[Subject, Standing]:
+    """What each subject has answered, erased or not."""
+    standings = load(connection, subjects)
+    Tombstones.of(connection).stand_in(connection, standings)
+    return standings
 
 
 def event_of(row: Mapping[str, Any] | RowMapping) -> ChannelUnsubscribed:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from sqlalchemy.dialects.sqlite import insert
 
 from ..events import ChannelUnsubscribed, Fact
 from . import stores
 from .ledger import Ledger
 from .standings import queries, subjects_of
-from .tables import status
+from .tables import status, tombstones
 
 
 class _Rehearsal(Ledger):
@@ -24,9 +25,9 @@ class _Rehearsal(Ledger):
         super().__init__(engine)
         self._original = original
 
-    def append(self, facts: Sequence[Fact]) -> list[ChannelUnsubscribed | None]:
+    def submit(self, facts: Sequence[Fact]) -> Future[list[ChannelUnsubscribed | None]]:
         self._copy(facts)
-        return super().append(facts)
+        return super().submit(facts)
 
     def overturns_own_choice(self, facts: Sequence[Fact]) -> list[bool]:
         self._copy(facts)
@@ -48,5 +49,10 @@ def rehearse(ledger: Ledger) -> Iterator[Ledger]:
     with tempfile.TemporaryDirectory(prefix="maysend-") as directory:
         engine = stores.connect("sqlite:///rehearsal.db", Path(directory), create=True)
         stores.prepare(engine, create=True)
+        with stores.clear_errors(ledger._engine), ledger._engine.connect() as connection:
+            erased = [dict(row) for row in connection.execute(select(tombstones)).mappings()]
+        if erased:
+            with stores.clear_errors(engine), stores.writing(engine) as connection:
+                connection.execute(insert(tombstones), erased)
         with _Rehearsal(engine, ledger._engine) as rehearsal:
             yield rehearsal

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, column, create_engine, event, func, inspect, make_url, select, table
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
-from ..errors import LedgerError
+from ..errors import LedgerError, LedgerMissingError
 from .tables import SCHEMA
 
 BUSY_SECONDS = 30
 """How long an append waits for another process's lock before it gives up."""
 
+RETRY_SECONDS = 15
+"""How long an append waits for a server that went away."""
+
 _LOCK = 0x6D617973  # "mays"
+T = TypeVar("T")
 _FIXED = (
     (3, 44, 6),
     (3, 50, 7),
@@ -74,13 +79,22 @@ def prepare(engine: Engine, *, create: bool) -> None:
     if strangers:
         raise LedgerError(f"ledger {name_of(engine)}: is another program's database; name another file")
     if not found and not create:
-        raise LedgerError(f"ledger {name_of(engine)}: is missing; run `maysend init`")
+        raise LedgerMissingError(f"ledger {name_of(engine)}: is missing; run `maysend init`")
     if found and found > SCHEMA:
         raise LedgerError(
             f"ledger {name_of(engine)}: is at schema {found}, newer than this maysend ({SCHEMA}); upgrade maysend"
         )
     if found != SCHEMA:
         _migrate(engine)
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that sees one moment of the ledger, whatever is written meanwhile."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        yield connection
 
 
 @contextmanager
@@ -91,11 +105,35 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def outlast(write: Callable[[bool], T]) -> T:
+    """Try ``write`` again for as long as a server that went away may need to come back.
+
+    It is told whether an earlier try may have been committed without anyone hearing of it.
+    """
+    deadline = time.monotonic() + RETRY_SECONDS
+    tried = False
+    while True:
+        try:
+            return write(tried)
+        except DBAPIError as error:
+            if not _is_lost(error) or time.monotonic() > deadline:
+                raise
+        tried = True
+        time.sleep(0.2)
+
+
 def lock(connection: Connection) -> None:
     """Wait for the writers' lock of PostgreSQL; SQLite took its own when the transaction began."""
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.set_config("lock_timeout", f"{BUSY_SECONDS}s", True)))
         connection.execute(select(func.pg_advisory_xact_lock(_LOCK, func.hashtext(func.current_schema()))))
+
+
+def forget(engine: Engine) -> None:
+    """See to it that what was just erased leaves SQLite's files too; PostgreSQL forgets when it vacuums."""
+    if engine.dialect.name == "sqlite":
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def sqlite_journal(version: tuple[int, ...] | None = None) -> tuple[str, str]:
@@ -120,7 +158,7 @@ def _sqlite_file(url: URL, root: Path, *, create: bool) -> Path:
         raise LedgerError("ledger: needs a file, as in sqlite:///.maysend/ledger.db")
     file = root / url.database
     if not create and not file.exists():
-        raise LedgerError(f"ledger {file}: is missing; run `maysend init`")
+        raise LedgerMissingError(f"ledger {file}: is missing; run `maysend init`")
     try:
         if create:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -143,6 +181,7 @@ def _sqlite(file: Path) -> Engine:
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: Any) -> None:
         connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA secure_delete=ON")
         if connection.execute("PRAGMA journal_mode").fetchone()[0].upper() != mode:
             connection.execute(f"PRAGMA journal_mode={mode}")
 
@@ -168,6 +207,14 @@ def _postgresql(url: URL) -> Engine:
         connection.commit()
 
     return engine
+
+
+def _is_lost(error: DBAPIError) -> bool:
+    """Whether the server went away or is not back yet: PostgreSQL's classes 08 (connection) and 57P (shutting down)."""
+    if not isinstance(error, OperationalError) or isinstance(error.orig, sqlite_module().Error):
+        return False
+    code = getattr(error.orig, "sqlstate", None)
+    return code is None or code.startswith(("08", "57P"))
 
 
 def _schema(connection: Connection) -> str | None:
@@ -205,5 +252,5 @@ _SIGNS = {
     "disk I/O error": "the disk reports an error; nothing was recorded, check the disk and try again",
     "file is not a database": "is no SQLite database; restore it from a backup",
     "database disk image is malformed": "is damaged; restore it from a backup",
-    "connection refused": "the database server does not answer; start it, or correct the URL",
+    "Connection refused": "the database server does not answer; start it, or correct the URL",
 }

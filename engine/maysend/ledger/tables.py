@@ -57,9 +57,9 @@ events = Table(
 status = Table(
     "status",
     metadata,
+    Column("subject", Text, primary_key=True),
     Column("channel", Text, primary_key=True),
     Column("level", Text, primary_key=True),
-    Column("subject", Text, primary_key=True),
     Column("group_name", Text, primary_key=True),
     Column("answer", SmallInteger, nullable=False),
     Column("answered_at", BigInteger),

@@ -31,8 +31,8 @@ class Writer(Generic[J, R]):
         self._thread: Thread | None = None
         self._closed = False
 
-    def submit(self, job: J) -> R:
-        """Wait until ``job`` is committed and return its result; raise what kept it from being so."""
+    def submit(self, job: J) -> Future[R]:
+        """Queue ``job``; what comes back holds its result once it is committed, or what kept it from being so."""
         done: Future[R] = Future()
         with self._start:
             if self._closed:
@@ -41,7 +41,7 @@ class Writer(Generic[J, R]):
                 self._thread = Thread(target=self._run, name="maysend-ledger", daemon=True)
                 self._thread.start()
             self._jobs.put((job, done))
-        return done.result()
+        return done
 
     def close(self) -> None:
         """Finish what was submitted, and take no more."""

@@ -11,33 +11,47 @@ from ..moments import Clock
 from .features import value
 from .names import column, table
 
-E = exp.Expression
+E = exp.Expr
 
 
-def per_profile(declared: EventTable, relation: str, kinds: Table, wanted: dict[Aggregate, str], clock: Clock) -> exp.Select:
+def per_profile(
+    declared: EventTable, relation: str, kinds: Table, wanted: dict[Aggregate, str], clock: Clock
+) -> exp.Select:
     """One row per profile of an event table: ``profile`` (as text) and a column for each aggregate wanted."""
     events = _Events(declared, relation, kinds, clock)
     columns = [exp.alias_(events.measure(aggregate), name, quoted=True) for aggregate, name in wanted.items()]
     return events.select(exp.alias_(events.profile(), "profile", quoted=True), *columns).group_by(events.profile())
 
 
-def favourite(declared: EventTable, relation: str, kinds: Table, aggregate: Aggregate, name: str, clock: Clock) -> exp.Select:
+def favourite(
+    declared: EventTable, relation: str, kinds: Table, aggregate: Aggregate, name: str, clock: Clock
+) -> exp.Select:
     """One row per profile: ``profile`` and its most frequent value of a column, the smallest of those that tie."""
     events = _Events(declared, relation, kinds, clock)
     assert aggregate.column
     choice, _ = events.column(aggregate.column)
     times = exp.alias_(exp.Count(this=exp.Star()), "times", quoted=True)
     counted = (
-        events.select(exp.alias_(events.profile(), "profile", quoted=True), exp.alias_(choice, "choice", quoted=True), times)
+        events.select(
+            exp.alias_(events.profile(), "profile", quoted=True), exp.alias_(choice, "choice", quoted=True), times
+        )
         .where(keeps(aggregate.kept, events.column, events.at(), clock))
         .where(exp.not_(exp.Is(this=choice.copy(), expression=exp.null())))
         .group_by(events.profile(), choice.copy())
     )
-    order = exp.Order(expressions=[exp.Ordered(this=column("times"), desc=True), exp.Ordered(this=column("choice"), desc=False)])
+    order = exp.Order(
+        expressions=[exp.Ordered(this=column("times"), desc=True), exp.Ordered(this=column("choice"), desc=False)]
+    )
     rank = exp.Window(this=exp.RowNumber(), partition_by=[column("profile")], order=order)
-    ranked = exp.select(column("profile"), column("choice"), exp.alias_(rank, "rank", quoted=True)).from_(counted.subquery("counted"))
+    ranked = exp.select(column("profile"), column("choice"), exp.alias_(rank, "rank", quoted=True)).from_(
+        counted.subquery("counted")
+    )
     first = exp.EQ(this=column("rank"), expression=exp.Literal.number(1))
-    return exp.select(column("profile"), exp.alias_(column("choice"), name, quoted=True)).from_(ranked.subquery("ranked")).where(first)
+    return (
+        exp.select(column("profile"), exp.alias_(column("choice"), name, quoted=True))
+        .from_(ranked.subquery("ranked"))
+        .where(first)
+    )
 
 
 class _Events:

@@ -21,7 +21,7 @@ from .features import Feature
 from .names import column
 from .standings import number
 
-E = exp.Expression
+E = exp.Expr
 FULL = (1 << 63) - 1
 WORD_BITS = 63
 _PACKED = 8
@@ -75,7 +75,9 @@ class Code:
         for stage in sorted({predicate.stage for predicate in self.predicates}):
             for word in range(words):
                 tests = [
-                    exp.Case(ifs=[exp.If(this=column(names[p.test.sql()]), true=number(FULL))], default=number(FULL & ~mask))
+                    exp.Case(
+                        ifs=[exp.If(this=column(names[p.test.sql()]), true=number(FULL))], default=number(FULL & ~mask)
+                    )
                     for p in self.predicates
                     if p.stage == stage and (mask := p.mask >> word * WORD_BITS & FULL)
                 ]
@@ -177,19 +179,27 @@ class _Single:
 
     def _words(self, name: str) -> Code:
         """A status word is its own code; those that occur are its representatives."""
-        alias, word = self.feature.expression.table, self.feature.expression.name
-        rows = exp.select(exp.alias_(column("word"), "code", quoted=True), exp.alias_(column("word"), self.feature.name, quoted=True))
+        alias, word = self.feature.standing
+        rows = exp.select(
+            exp.alias_(column("word"), "code", quoted=True), exp.alias_(column("word"), self.feature.name, quoted=True)
+        )
         distinct = rows.from_(exp.Table(this=exp.to_identifier(f"{alias} {word}", quoted=True)))
         return Code(name, self._column, distinct, self.predicates)
 
     def _truths(self, name: str) -> Code:
-        code = exp.Case(ifs=[exp.If(this=self._column, true=small(2)), exp.If(this=self._missing(), true=small(0))], default=small(1))
+        code = exp.Case(
+            ifs=[exp.If(this=self._column, true=small(2)), exp.If(this=self._missing(), true=small(0))],
+            default=small(1),
+        )
         rows = [(0, exp.null()), (1, exp.false()), (2, exp.true())]
         return Code(name, code, self._rows(rows), self.predicates)
 
     def _ranges(self, name: str) -> Code:
         """Code 2i+1 is the gap below the i-th cut and 2i+2 the cut itself; the last gap is open."""
-        cuts = sorted(((_python(constant, self.feature.type), constant) for constant in self.constants.values()), key=lambda cut: cut[0])
+        cuts = sorted(
+            ((_python(constant, self.feature.type), constant) for constant in self.constants.values()),
+            key=lambda cut: cut[0],
+        )
         cuts = [cut for index, cut in enumerate(cuts) if not index or cut[0] != cuts[index - 1][0]]
 
         def below(low: int, high: int) -> E:
@@ -219,10 +229,17 @@ class _Single:
         rows += [(index + 2, constant.copy()) for index, constant in enumerate(named)]
         missing = exp.If(this=self._missing(), true=small(0))
         if len(named) <= _CASES:
-            ifs = [exp.If(this=exp.EQ(this=self._column, expression=value.copy()), true=small(index + 2)) for index, value in enumerate(named)]
+            ifs = [
+                exp.If(this=exp.EQ(this=self._column, expression=value.copy()), true=small(index + 2))
+                for index, value in enumerate(named)
+            ]
             return Code(name, exp.Case(ifs=[*ifs, missing], default=small(1)), self._rows(rows), self.predicates)
         found = exp.Coalesce(this=column("code", f"v{name}"), expressions=[exp.Case(ifs=[missing], default=small(1))])
-        table = exp.values([(constant.copy(), small(index + 2)) for index, constant in enumerate(named)], alias="v", columns=["value", "code"])
+        table = exp.values(
+            [(constant.copy(), small(index + 2)) for index, constant in enumerate(named)],
+            alias="v",
+            columns=["value", "code"],
+        )
         values = exp.select(column("value"), column("code")).from_(table)
         return Code(name, found, self._rows(rows), self.predicates, self.feature.name, values)
 
@@ -230,10 +247,14 @@ class _Single:
         values = [_python(constant, self.feature.type) for constant in self.constants.values()]
         if self.feature.type.kind == "text":
             return exp.Literal.string("?" * (max((len(value) for value in values), default=0) + 1))
-        return _constant(_beyond(max(values), self.feature.type), self.feature.type) if values else exp.Literal.number(0)
+        return (
+            _constant(_beyond(max(values), self.feature.type), self.feature.type) if values else exp.Literal.number(0)
+        )
 
     def _rows(self, rows: Sequence[tuple[int, E]]) -> exp.Select:
-        table = exp.values([(small(code), value) for code, value in rows], alias="v", columns=["code", self.feature.name])
+        table = exp.values(
+            [(small(code), value) for code, value in rows], alias="v", columns=["code", self.feature.name]
+        )
         return exp.select(column("code"), column(self.feature.name)).from_(table)
 
 
@@ -244,17 +265,36 @@ def _packed(predicates: list[Predicate], start: int) -> Iterator[Code]:
         name = f"c{start + index}"
         packed = dict(tests[offset : offset + _PACKED])
         bits = {sql: 1 << place for place, sql in enumerate(packed)}
-        ones = [exp.Case(ifs=[exp.If(this=packed[sql].copy(), true=small(bit))], default=small(0)) for sql, bit in bits.items()]
+        ones = [
+            exp.Case(ifs=[exp.If(this=packed[sql].copy(), true=small(bit))], default=small(0))
+            for sql, bit in bits.items()
+        ]
         codes = exp.values([(small(code),) for code in range(1 << len(packed))], alias="v", columns=["code"])
         asked = [
-            Predicate(p.stage, exp.NEQ(this=exp.paren(exp.BitwiseAnd(this=column("code"), expression=small(bits[sql]))), expression=small(0)), p.mask)
+            Predicate(
+                p.stage,
+                exp.NEQ(
+                    this=exp.paren(exp.BitwiseAnd(this=column("code"), expression=small(bits[sql]))),
+                    expression=small(0),
+                ),
+                p.mask,
+            )
             for p in predicates
             if (sql := p.test.sql()) in bits
         ]
-        yield Code(name, reduce(lambda a, b: exp.Add(this=a, expression=b), ones), exp.select(column("code")).from_(codes), asked)
+        yield Code(
+            name,
+            _sum(ones),
+            exp.select(column("code")).from_(codes),
+            asked,
+        )
 
 
-def small(value: int) -> exp.Literal:
+def _sum(terms: Sequence[E]) -> E:
+    return reduce(lambda total, term: exp.Add(this=total, expression=term), terms)
+
+
+def small(value: int) -> E:
     return exp.Literal.number(value)
 
 
@@ -278,7 +318,9 @@ def _python(constant: E, type_: ColumnType) -> Any:
 def _constant(value: Any, type_: ColumnType) -> E:
     match value:
         case datetime():
-            return exp.cast(exp.Literal.string(value.isoformat(sep=" ")), "timestamptz" if type_.kind == "instant" else "timestamp")
+            return exp.cast(
+                exp.Literal.string(value.isoformat(sep=" ")), "timestamptz" if type_.kind == "instant" else "timestamp"
+            )
         case date():
             return exp.cast(exp.Literal.string(value.isoformat()), "date")
         case str():
@@ -316,7 +358,11 @@ def _between(low: Any, high: Any, type_: ColumnType) -> Any:
             return low + abs(low) + 1
         middle = float(low) / 2 + float(high) / 2
         return Decimal(repr(middle)) if float(low) < middle < float(high) else None
-    return (low + high) / 2 if low.is_finite() and high.is_finite() else _beyond(high if low.is_infinite() else low, type_, -1 if low.is_infinite() else 1)
+    return (
+        (low + high) / 2
+        if low.is_finite() and high.is_finite()
+        else _beyond(high if low.is_infinite() else low, type_, -1 if low.is_infinite() else 1)
+    )
 
 
 def _beyond(cut: Any, type_: ColumnType, direction: int = 1) -> Any:

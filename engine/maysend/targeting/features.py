@@ -23,7 +23,7 @@ from .names import column
 from .standings import Standing, number
 from .tables import LEDGER_EVENT, event_table
 
-E = exp.Expression
+E = exp.Expr
 TRUTH, WORD = ColumnType("boolean"), ColumnType("other")
 
 
@@ -47,7 +47,7 @@ def value(table: Table, name: str, alias: str) -> E:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A value per profile, as SQL over the base's joined tables. ``word`` marks one made of status bits."""
+    """A value per profile, as SQL over the base's joined tables. ``word`` marks a column of a standing's bits."""
 
     name: str
     expression: E
@@ -56,6 +56,12 @@ class Feature:
     @property
     def word(self) -> bool:
         return self.type is WORD
+
+    @property
+    def standing(self) -> tuple[str, str]:
+        """Where a word comes from: the standing's alias, and the column there."""
+        assert isinstance(self.expression, exp.Column)
+        return self.expression.table, self.expression.name
 
 
 @dataclass(slots=True)

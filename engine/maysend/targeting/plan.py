@@ -6,7 +6,7 @@ stage and all before. Waterfall, audience and explain are reads of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -20,13 +20,13 @@ from ..model import Campaign, EventTable, Project
 from ..moments import Clock
 from . import behaviour
 from .coding import FULL, WORD_BITS, Code, Predicate, codes, conjunction
-from .features import Features, View, value
+from .features import Feature, Features, View, value
 from .names import column, table
 from .stages import REASONS, predicates
 from .standings import number
 from .tables import LEDGER_EVENT, event_table, ledger_events
 
-E = exp.Expression
+E = exp.Expr
 BLOCK = 2 * WORD_BITS
 _MOST_WORDS = 100_000
 _DUPLICATE = REASONS.index("duplicate_address")
@@ -153,7 +153,9 @@ class Plan:
             member = exp.alias_(exp.cast(column("member"), "text"), "member", quoted=True)
             if leaf.channel:
                 _, type_ = self.features.addresses[self._list_address(leaf.channel)]
-                member = exp.alias_(normalized(type_.address, exp.cast(column("member"), "text")), "member", quoted=True)
+                member = exp.alias_(
+                    normalized(type_.address, exp.cast(column("member"), "text")), "member", quoted=True
+                )
             found[name] = exp.select(member).distinct().from_(table(f"source {name}"))
         return found
 
@@ -174,21 +176,31 @@ class Plan:
         for feature in self.features.features.values():
             if not feature.word:
                 continue
-            standing = next(s for s in self.features.standings.values() if s.alias == feature.expression.table)
-            name, word = f"{standing.alias} {feature.expression.name}", int(feature.expression.name[1:])
-            default = exp.select(exp.alias_(number(standing.default(word)), "word", quoted=True))
-            found = exp.select(exp.alias_(column(feature.expression.name), "word", quoted=True)).from_(table(standing.alias))
+            alias, word = feature.standing
+            default = exp.select(exp.alias_(self._default_word(feature), "word", quoted=True))
+            found = exp.select(exp.alias_(column(word), "word", quoted=True)).from_(table(alias))
+            name = f"{alias} {word}"
             engine.create(name, exp.union(found, default, distinct=True))
             ((count,),) = engine.rows(exp.select(exp.Count(this=exp.Star())).from_(table(name)))
             if count <= _MOST_WORDS:
                 few.add(feature.name)
         return few
 
+    def _default_word(self, feature: Feature) -> E:
+        """The word of a profile that nobody answered for."""
+        alias, word = feature.standing
+        standing = next(standing for standing in self.features.standings.values() if standing.alias == alias)
+        return number(standing.default(int(word.removeprefix("w"))))
+
     def _duplicates(self, engine: Engine) -> None:
         """For each channel with an address that several profiles have: the words of those with a smaller key."""
         for name, mask in self._channels().items():
             repeated = exp.GT(this=exp.Count(this=exp.Star()), expression=exp.Literal.number(1))
-            several = exp.select(column(name)).from_(table("people")).where(exp.not_(exp.Is(this=column(name), expression=exp.null())))
+            several = (
+                exp.select(column(name))
+                .from_(table("people"))
+                .where(exp.not_(exp.Is(this=column(name), expression=exp.null())))
+            )
             engine.create(f"shared {name}", several.group_by(column(name)).having(repeated))
             ((count,),) = engine.rows(exp.select(exp.Count(this=exp.Star())).from_(table(f"shared {name}")))
             if not count:
@@ -202,11 +214,19 @@ class Plan:
                     exp.Coalesce(
                         this=exp.Window(
                             this=exp.BitwiseOrAgg(
-                                this=exp.BitwiseAnd(this=column(f"s{last}_{word}"), expression=number(mask >> word * WORD_BITS & FULL))
+                                this=exp.BitwiseAnd(
+                                    this=column(f"s{last}_{word}"), expression=number(mask >> word * WORD_BITS & FULL)
+                                )
                             ),
                             partition_by=[column(name)],
                             order=exp.Order(expressions=[exp.Ordered(this=column("key"), desc=False)]),
-                            spec=exp.WindowSpec(kind="ROWS", start="UNBOUNDED", start_side="PRECEDING", end=exp.Literal.number(1), end_side="PRECEDING"),
+                            spec=exp.WindowSpec(
+                                kind="ROWS",
+                                start="UNBOUNDED",
+                                start_side="PRECEDING",
+                                end=exp.Literal.number(1),
+                                end_side="PRECEDING",
+                            ),
                         ),
                         expressions=[number(0)],
                     ),
@@ -224,7 +244,10 @@ class Plan:
             if not (cap := asked.campaign.target_cap):
                 continue
             word, bit = self.bit(index)
-            bit_set = exp.NEQ(this=exp.paren(exp.BitwiseAnd(this=column(f"s{_CAPPED - 1}_{word}"), expression=number(bit))), expression=number(0))
+            bit_set = exp.NEQ(
+                this=exp.paren(exp.BitwiseAnd(this=column(f"s{_CAPPED - 1}_{word}"), expression=number(bit))),
+                expression=number(0),
+            )
             passed = exp.select().from_(table("passed")).where(bit_set)
             ((count,),) = engine.rows(passed.select(exp.Count(this=exp.Star())))
             if count <= cap.at_most:
@@ -233,10 +256,14 @@ class Plan:
                 self.caps[index] = exp.false()
                 continue
             drawn = column(self.draws[index])
-            order = passed.select(drawn, column("key")).order_by(drawn.copy(), column("key")).limit(1).offset(cap.at_most)
+            order = (
+                passed.select(drawn, column("key")).order_by(drawn.copy(), column("key")).limit(1).offset(cap.at_most)
+            )
             ((draw, key),) = engine.rows(order)
             first_out = exp.Literal.string(key) if isinstance(key, str) else number(key)
-            tied = exp.and_(exp.EQ(this=drawn.copy(), expression=number(draw)), exp.LT(this=column("key"), expression=first_out))
+            tied = exp.and_(
+                exp.EQ(this=drawn.copy(), expression=number(draw)), exp.LT(this=column("key"), expression=first_out)
+            )
             self.caps[index] = exp.or_(exp.LT(this=drawn.copy(), expression=number(draw)), tied)
 
     def _channels(self) -> dict[str, int]:
@@ -251,14 +278,17 @@ class Plan:
 
     def base(self) -> exp.Select:
         """One row per profile: ``key``, the addresses, and every feature."""
-        names = {found.table for feature in self.features.features.values() for found in feature.expression.find_all(exp.Column)}
+        names = {
+            found.table
+            for feature in self.features.features.values()
+            for found in feature.expression.find_all(exp.Column)
+        }
         query = exp.select(exp.alias_(column(self.features.key, "p"), "key", quoted=True)).from_(table("people", "p"))
         query = query.select(*(exp.alias_(column(name, "p"), name, quoted=True) for name in self.features.addresses))
         for feature in self.features.features.values():
             expression = feature.expression
             if feature.word:
-                standing = next(s for s in self.features.standings.values() if s.alias == expression.table)
-                expression = exp.Coalesce(this=expression.copy(), expressions=[number(standing.default(int(expression.name[1:])))])
+                expression = exp.Coalesce(this=expression.copy(), expressions=[self._default_word(feature)])
             query = query.select(exp.alias_(expression, feature.name, quoted=True))
         for name in sorted(names - {"p", ""}):
             query = query.join(table(name, name), on=self._on(name), join_type="left")
@@ -282,7 +312,9 @@ class Plan:
             if code.values:
                 same = exp.EQ(this=column("value", f"v{code.name}"), expression=column(code.feature, "b"))
                 coded = coded.join(table(f"values {code.name}", f"v{code.name}"), on=same, join_type="left")
-        own = exp.select(column("key", "k"), *(column(name, "k") for name in dict.fromkeys(kept))).from_(coded.subquery("k"))
+        own = exp.select(column("key", "k"), *(column(name, "k") for name in dict.fromkeys(kept))).from_(
+            coded.subquery("k")
+        )
         for code in self.codes:
             if any(stage <= until for stage in self.lookups[code.name]):
                 same = exp.EQ(this=column("code", code.name), expression=column(code.name, "k"))
@@ -297,20 +329,24 @@ class Plan:
                 if tests := self._tests(stage, word):
                     own = own.select(exp.alias_(conjunction(tests), f"o{stage}_{word}", quoted=True))
                     so_far.append(column(f"o{stage}_{word}"))
-                query = query.select(exp.alias_(conjunction([test.copy() for test in so_far]), f"s{stage}_{word}", quoted=True))
+                query = query.select(
+                    exp.alias_(conjunction([test.copy() for test in so_far]), f"s{stage}_{word}", quoted=True)
+                )
         return query.from_(own.subquery("o"))
 
     def decisions(self) -> exp.Select:
         """``key``, the addresses, and ``s<stage>_<word>`` for every stage, target caps included."""
         last = _CAPPED - 1
-        columns = [column("key"), *map(column, self.features.addresses)]
+        columns: list[E] = [column("key"), *map(column, self.features.addresses)]
         columns += [column(f"s{stage}_{word}") for stage in range(_CAPPED) for word in range(self.words)]
         for word in range(self.words):
             tests: list[E] = [column(f"s{last}_{word}")]
             for index, cap in self.caps.items():
                 at, bit = self.bit(index)
                 if at == word:
-                    tests.append(exp.Case(ifs=[exp.If(this=cap.copy(), true=number(FULL))], default=number(FULL & ~bit)))
+                    tests.append(
+                        exp.Case(ifs=[exp.If(this=cap.copy(), true=number(FULL))], default=number(FULL & ~bit))
+                    )
             columns.append(exp.alias_(conjunction(tests), f"s{_CAPPED}_{word}", quoted=True))
         source: E = table("passed") if self.kept else self.passed().subquery("passed")
         return exp.select(*columns).from_(source)
@@ -325,7 +361,13 @@ class Plan:
         """The words of those campaigns that a profile passes at one stage, whatever it did at those before."""
         if stage == _DUPLICATE:
             return [
-                exp.BitwiseNot(this=exp.paren(exp.Coalesce(this=column(f"d{word}", f"before {name}"), expressions=[number(0)])))
+                exp.BitwiseNot(
+                    this=exp.paren(exp.Coalesce(this=column(f"d{word}", f"before {name}"), expressions=[number(0)]))
+                )
                 for name in sorted(self.shared)
             ]
-        return [column(f"s{stage}_{word}", code.name) for code in self.codes if word in self.lookups[code.name].get(stage, ())]
+        return [
+            column(f"s{stage}_{word}", code.name)
+            for code in self.codes
+            if word in self.lookups[code.name].get(stage, ())
+        ]

@@ -16,7 +16,7 @@ from .features import View
 from .standings import number
 from .tables import SENDS
 
-E = exp.Expression
+E = exp.Expr
 
 Reason = Literal[
     "not_in_audience",
@@ -55,11 +55,17 @@ def predicates(campaign: Campaign, view: View) -> Iterator[tuple[Reason, E]]:
     if not campaign.ignore_unsubscribed:
         yield "channel_unsubscribed", _on_channel(campaign, view)
         if campaign.groups:
-            yield "group_unsubscribed", _clause(campaign.groups, [view.in_group(name) for name in campaign.groups.groups])
+            yield (
+                "group_unsubscribed",
+                _clause(campaign.groups, [view.in_group(name) for name in campaign.groups.groups]),
+            )
     for cap in frequency_caps(campaign, view):
         yield "frequency_capped", exp.LT(this=sent(cap, view), expression=exp.Literal.number(cap.at_most))
     for group in control_groups(campaign, view):
-        yield "control_group", exp.GTE(this=view.features.draw(group.salt), expression=exp.Literal.number(draws.threshold(group.percent)))
+        yield (
+            "control_group",
+            exp.GTE(this=view.features.draw(group.salt), expression=exp.Literal.number(draws.threshold(group.percent))),
+        )
 
 
 def _audience(campaign: Campaign, view: View) -> Iterator[E]:
@@ -133,4 +139,3 @@ def control_groups(campaign: Campaign, view: View) -> Iterator[ControlGroup]:
         yield campaign.control_group
     elif campaign.control_group:
         yield declared[campaign.control_group]
-

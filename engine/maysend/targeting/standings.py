@@ -14,7 +14,7 @@ from sqlglot import exp
 from .. import status
 from .names import column, table
 
-E = exp.Expression
+E = exp.Expr
 ANSWERS = "answers"
 BITS = 62
 _SUPPRESSED = (status.CHANNEL, "suppressed")
@@ -101,17 +101,33 @@ class Standing:
             for (name, kind), bit in self._in(word):
                 if kind != "suppressed":
                     bits[name] = bits.get(name, 0) | bit
-            mark = exp.Case(
-                this=group.copy(),
-                ifs=[exp.If(this=exp.Literal.string(name), true=number(bit)) for name, bit in bits.items()],
-                default=number(0),
-            ) if bits else number(0)
+            mark = (
+                exp.Case(
+                    this=group.copy(),
+                    ifs=[exp.If(this=exp.Literal.string(name), true=number(bit)) for name, bit in bits.items()],
+                    default=number(0),
+                )
+                if bits
+                else number(0)
+            )
             for name, wanted in ((f"yes{word}", 1), (f"no{word}", -1)):
-                given = exp.EQ(this=answer.copy(), expression=exp.Literal.number(wanted) if wanted > 0 else exp.Neg(this=exp.Literal.number(1)))
+                given = exp.EQ(
+                    this=answer.copy(),
+                    expression=exp.Literal.number(wanted) if wanted > 0 else exp.Neg(this=exp.Literal.number(1)),
+                )
                 marked = exp.Case(ifs=[exp.If(this=given, true=mark.copy())], default=number(0))
                 marks.append(exp.alias_(exp.BitwiseOrAgg(this=marked), name, quoted=True))
-        whole = exp.and_(exp.EQ(this=group.copy(), expression=exp.Literal.string(status.CHANNEL)), exp.LT(this=answer.copy(), expression=exp.Literal.number(0)))
-        marks.append(exp.alias_(exp.BitwiseOrAgg(this=exp.Case(ifs=[exp.If(this=whole, true=number(-1))], default=number(0))), "channel_no", quoted=True))
+        whole = exp.and_(
+            exp.EQ(this=group.copy(), expression=exp.Literal.string(status.CHANNEL)),
+            exp.LT(this=answer.copy(), expression=exp.Literal.number(0)),
+        )
+        marks.append(
+            exp.alias_(
+                exp.BitwiseOrAgg(this=exp.Case(ifs=[exp.If(this=whole, true=number(-1))], default=number(0))),
+                "channel_no",
+                quoted=True,
+            )
+        )
         suppressed = exp.Case(ifs=[exp.If(this=column("suppressed"), true=number(1))], default=number(0))
         marks.append(exp.alias_(exp.Max(this=suppressed), "suppressed", quoted=True))
         return (

@@ -53,8 +53,10 @@ def ledger_events(channels: Iterable[tuple[str, str]]) -> exp.Query:
     """
     kept = [column(name, "e") for name in LEDGER_COLUMNS if name != "profile"]
 
-    def matched(on: exp.Expression) -> exp.Select:
-        chosen = exp.select(exp.alias_(column("key_text", "p"), "profile", quoted=True), *(name.copy() for name in kept))
+    def matched(on: exp.Expr) -> exp.Select:
+        chosen = exp.select(
+            exp.alias_(column("key_text", "p"), "profile", quoted=True), *(name.copy() for name in kept)
+        )
         return chosen.from_(table(LEDGER, "e")).join(table("people", "p"), on=on)
 
     found: exp.Query = matched(exp.EQ(this=column("key_text", "p"), expression=column("profile", "e")))

@@ -39,9 +39,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "status",
+        sa.Column("subject", sa.Text, primary_key=True),
         sa.Column("channel", sa.Text, primary_key=True),
         sa.Column("level", sa.Text, primary_key=True),
-        sa.Column("subject", sa.Text, primary_key=True),
         sa.Column("group_name", sa.Text, primary_key=True),
         sa.Column("answer", sa.SmallInteger, nullable=False),
         sa.Column("answered_at", sa.BigInteger),

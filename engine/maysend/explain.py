@@ -1,0 +1,325 @@
+"""Why one profile is in or out of a campaign: the same decisions, read for one key, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlglot import exp
+
+from . import conditions, draws, status
+from .addresses import normalized
+from .conditions import known
+from .errors import UnknownNameError
+from .events import ChannelUnsubscribed
+from .model import Campaign
+from .runner import Run
+from .targeting import reads
+from .targeting.features import View, value
+from .targeting.names import column
+from .targeting.plan import Plan
+from .targeting.stages import REASONS, Reason, control_groups, frequency_caps, predicates, sent
+from .where import All, AnyOf, Condition, InSegment, Not
+from .wording import day, describe, seen
+
+E = exp.Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    check: str
+    passed: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """``reason`` is ``included`` or the first check that failed; ``checks`` stand in the order of spec 5."""
+
+    campaign: str
+    profile: str
+    reason: str
+    checks: list[Check]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "campaign": self.campaign,
+            "profile": self.profile,
+            "decision": "included" if self.reason == reads.INCLUDED else "excluded",
+            "reason": self.reason,
+            "checks": [{"check": c.check, "passed": c.passed, "detail": c.detail} for c in self.checks],
+        }
+
+
+def explain(run: Run, campaigns: Sequence[Campaign], profile: str) -> list[Explanation]:
+    """Explain one profile (its key as text) for the campaigns.
+
+    Raises UnknownNameError where there is no such profile.
+    """
+    found = []
+    whole = [campaign for campaign in campaigns if campaign.target_cap]
+    alone = [campaign for campaign in campaigns if not campaign.target_cap]
+    neighbours = _neighbours(run, alone, profile) if alone else None
+    for chosen, only in ((alone, neighbours), (whole, None)):
+        for plan in run.plans(chosen, keep=True, only=only):
+            for index in range(len(plan.asked)):
+                found.append(_Explainer(run, plan, index, profile).explanation())
+    return sorted(found, key=lambda explanation: explanation.campaign)
+
+
+def _neighbours(run: Run, campaigns: Sequence[Campaign], profile: str) -> E:
+    """The profile and those that share an address with it: all that a decision without a target cap depends on."""
+    profiles = run.catalog.profiles or {}
+    key = exp.cast(value(profiles, run.project.profiles.key, "p"), "text")
+    is_it = exp.EQ(this=key, expression=exp.Literal.string(profile))
+    channels = [run.project.channels[name] for name in sorted({campaign.channel for campaign in campaigns})]
+    addresses = [
+        normalized(run.plugins.channel_types[c.type].address, exp.cast(value(profiles, c.address, "p"), "text"))
+        for c in channels
+    ]
+    rows = run.backend.rows(exp.select(*addresses).from_(exp.to_table("profiles", alias="p")).where(is_it))
+    if not rows:
+        raise UnknownNameError(f'there is no profile "{profile}" in {run.project.profiles.source.location}')
+    same = [
+        exp.EQ(this=a.copy(), expression=exp.Literal.string(seen_))
+        for a, seen_ in zip(addresses, rows[0], strict=True)
+        if seen_
+    ]
+    return exp.or_(is_it.copy(), *same)
+
+
+class _Explainer:
+    """One campaign's checks for one profile, read with one query over the plan's base."""
+
+    def __init__(self, run: Run, plan: Plan, index: int, profile: str) -> None:
+        self.run, self.plan, self.index, self.profile = run, plan, index, profile
+        self.campaign = plan.asked[index].campaign
+        self.view: View = plan.views()[index]
+        self._asked: dict[str, E] = {}
+        self._row: dict[str, Any] = {}
+
+    def explanation(self) -> Explanation:
+        decided = self._decided()
+        tests: dict[str, list[E]] = {}
+        for reason, test in predicates(self.campaign, self.view):
+            tests.setdefault(reason, []).append(known(test))
+        for test in (test for several in tests.values() for test in several):
+            self._ask(test)
+        for needed in self._needed():
+            self._ask(needed)
+        self._read()
+        checks = []
+        for reason in REASONS:
+            if reason in ("duplicate_address", "over_target_cap"):
+                if REASONS.index(reason) > (REASONS.index(decided) if decided in REASONS else len(REASONS)):
+                    continue
+                passed = decided != reason
+            else:
+                passed = all(self._value(test) for test in tests.get(reason, ()))
+            checks.append(Check(reason, passed, self._detail(reason, passed)))
+        return Explanation(self.campaign.name, self.profile, decided, checks)
+
+    # Reading ---------------------------------------------------------------------------------------------------------
+
+    def _decided(self) -> str:
+        everyone = reads.reasons(self.plan, self.index).subquery("r")
+        key = exp.cast(column(self.run.project.profiles.key), "text")
+        rows = self.run.backend.rows(
+            exp.select(column("reason"))
+            .from_(everyone)
+            .where(exp.EQ(this=key, expression=exp.Literal.string(self.profile)))
+        )
+        if not rows:
+            raise UnknownNameError(
+                f'there is no profile "{self.profile}" in {self.run.project.profiles.source.location}'
+            )
+        return str(rows[0][0])
+
+    def _ask(self, expression: E) -> None:
+        self._asked[expression.sql()] = expression
+
+    def _value(self, expression: E) -> Any:
+        return self._row[expression.sql()]
+
+    def _read(self) -> None:
+        names = {sql: f"x{index}" for index, sql in enumerate(self._asked)}
+        chosen = [exp.alias_(self._asked[sql].copy(), name, quoted=True) for sql, name in names.items()]
+        key = exp.cast(column("key", "b"), "text")
+        query = (
+            exp.select(*chosen)
+            .from_(self.plan.base().subquery("b"))
+            .where(exp.EQ(this=key, expression=exp.Literal.string(self.profile)))
+        )
+        self._row = dict(zip(names, self.run.backend.rows(query)[0], strict=True))
+
+    def _needed(self) -> Iterator[E]:
+        """Everything that details show beside the tests themselves."""
+        yield column(self.view.address(self.campaign.channel), "b")
+        yield self.view.on_channel(self.campaign.channel)
+        for segment in (*self.campaign.include, *self.campaign.exclude):
+            for node in _nodes(InSegment(segment), self.view):
+                yield conditions.compile(node, self.view)
+                if not isinstance(node, (All, AnyOf, Not)):
+                    yield from seen(node, self.view)
+        for name in self.campaign.groups.groups if self.campaign.groups else ():
+            yield self.view.in_group(name)
+        for cap in frequency_caps(self.campaign, self.view):
+            yield sent(cap, self.view)
+        for group in control_groups(self.campaign, self.view):
+            yield self.view.features.draw(group.salt)
+
+    # Checks in words -------------------------------------------------------------------------------------------------
+
+    def _detail(self, reason: Reason, passed: bool) -> str:
+        match reason:
+            case "not_in_audience":
+                return self._not_in_audience(passed)
+            case "no_address":
+                return self._no_address(passed)
+            case "suppressed":
+                return self._suppressed(passed)
+            case "channel_unsubscribed":
+                return self._channel_unsubscribed(passed)
+            case "group_unsubscribed":
+                return self._group_unsubscribed(passed)
+            case "duplicate_address":
+                return (
+                    "no smaller key has this address"
+                    if passed
+                    else f"a profile with a smaller key has {self._address} and passed"
+                )
+            case "frequency_capped":
+                return self._frequency_capped()
+            case "control_group":
+                return self._control_group()
+            case "over_target_cap":
+                return self._over_target_cap(passed)
+
+    def _not_in_audience(self, passed: bool) -> str:
+        included = {name: self._truth(InSegment(name)) for name in self.campaign.include}
+        excluded = [name for name in self.campaign.exclude if self._truth(InSegment(name))]
+        if passed:
+            return f"in {', '.join(name for name, truth in included.items() if truth)}" if included else "everyone"
+        said = [f"in {name}, which is excluded" for name in excluded]
+        if included and not any(included.values()):
+            said += [f"not in {name}: {'; '.join(self._why(InSegment(name)))}" for name in included]
+        return "; ".join(said)
+
+    def _truth(self, node: Condition) -> bool | None:
+        truth: bool | None = self._value(conditions.compile(node, self.view))
+        return truth
+
+    def _why(self, node: Condition) -> list[str]:
+        """What makes a condition true, or keeps it from being true."""
+        truth = self._truth(node)
+        match node:
+            case InSegment(segment=name):
+                return self._why(self.view.segment(name))
+            case All(items=items):
+                return [why for item in items if truth or not self._truth(item) for why in self._why(item)]
+            case AnyOf(items=items):
+                return [why for item in items if not truth or self._truth(item) for why in self._why(item)]
+            case Not(item=item):
+                return self._why(item)
+        values = [self._value(feature) for feature in seen(node, self.view)]
+        return [describe(node, truth, values, self.view)]
+
+    @property
+    def _address(self) -> str | None:
+        address: str | None = self._value(column(self.view.address(self.campaign.channel), "b"))
+        return address
+
+    def _no_address(self, passed: bool) -> str:
+        channel = self.run.project.channels[self.campaign.channel]
+        return str(self._address) if passed else f"{channel.address} is missing, or no valid {channel.type} address"
+
+    def _suppressed(self, passed: bool) -> str:
+        if passed:
+            return "nothing came back"
+        last = [event for event in self._events() if event.type and event.address]
+        return _said(last[-1], f"{last[-1].type}") if last else "reported"
+
+    def _channel_unsubscribed(self, passed: bool) -> str:
+        if self.campaign.ignore_unsubscribed:
+            return f"not asked for: {self.campaign.ignore_unsubscribed}"
+        name = self.campaign.channel
+        if not passed:
+            return self._left(status.CHANNEL, name)
+        subscribed = self._value(self.view.on_channel(name))
+        return f"subscribed on {name}" if subscribed else f"left {name}, and turned the campaign's groups on since"
+
+    def _group_unsubscribed(self, passed: bool) -> str:
+        if self.campaign.ignore_unsubscribed:
+            return f"not asked for: {self.campaign.ignore_unsubscribed}"
+        clause = self.campaign.groups
+        if not clause:
+            return "no groups named"
+        held = {name: bool(self._value(self.view.in_group(name))) for name in clause.groups}
+        if passed or clause.kind == "none":
+            subscribed = [self._title(name) for name, truth in held.items() if truth]
+            return f"subscribed to {', '.join(subscribed) or 'none of them'}"
+        left = [self._left(name, self._title(name)) for name, truth in held.items() if not truth]
+        return "; ".join(dict.fromkeys(left))
+
+    def _title(self, group: str) -> str:
+        return f"'{self.run.project.groups[group].title}'"
+
+    def _frequency_capped(self) -> str:
+        said = [
+            f"{self._value(sent(cap, self.view))} messages on {cap.channel} in the {cap.days} days before as-of, at most {cap.at_most}"
+            for cap in frequency_caps(self.campaign, self.view)
+        ]
+        return "; ".join(said) or "no frequency cap"
+
+    def _control_group(self) -> str:
+        drawn = [
+            f"drawn into the {group.percent:g} % of salt {group.salt}"
+            for group in control_groups(self.campaign, self.view)
+            if self._value(self.view.features.draw(group.salt)) < draws.threshold(group.percent)
+        ]
+        return "; ".join(drawn) or "in no control group"
+
+    def _over_target_cap(self, passed: bool) -> str:
+        cap = self.campaign.target_cap
+        if not cap:
+            return "no target cap"
+        if cap.when_exceeded == "abort" and not passed:
+            return f"more than {cap.at_most:,} people passed, so nobody is sent it"
+        return f"{'among' if passed else 'beyond'} the first {cap.at_most:,} of the draw"
+
+    def _left(self, group: str, shown: str) -> str:
+        """Why a group (or the channel) is unsubscribed: who said so, or that nobody said yes."""
+        events = [event for event in self._events() if not event.resubscribed and event.group in (group or None, None)]
+        address, profile = self.run.ledger.standing(self.campaign.channel, address=self._address, profile=self.profile)
+        for standing, level in ((address, "address"), (profile, "profile")):
+            if standing.in_force(group) is False:
+                own = [event for event in events if getattr(event, level)]
+                if own:
+                    return _said(
+                        own[-1], f"left {shown}" if (own[-1].group or "") == group else f"left {self.campaign.channel}"
+                    )
+        return f"never subscribed to {shown}, which is opt-in"
+
+    def _events(self) -> list[ChannelUnsubscribed]:
+        return self.run.ledger.history(channel=self.campaign.channel, address=self._address, profile=self.profile)
+
+
+def _said(event: ChannelUnsubscribed, what: str) -> str:
+    """An event in words: left 'Offers' on 3 May 1998 by one-click from campaign win_back."""
+    campaign = f" from campaign {event.campaign_id}" if event.campaign_id else ""
+    why = f" ({event.reason})" if event.reason else ""
+    return f"{what} on {day(event.occurred_at)} by {event.source.replace('_', '-')}{campaign}{why}"
+
+
+def _nodes(node: Condition, view: View) -> Iterator[Condition]:
+    """A condition and all inside it, through the segments it names."""
+    yield node
+    match node:
+        case All(items=items) | AnyOf(items=items):
+            for item in items:
+                yield from _nodes(item, view)
+        case Not(item=item):
+            yield from _nodes(item, view)
+        case InSegment(segment=name):
+            yield from _nodes(view.segment(name), view)

@@ -1,0 +1,70 @@
+"""What was in force at a time, as rows that can be imported again."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Engine, RowMapping
+
+from ..events import from_microseconds, isoformat, microseconds
+from ..status import Standing
+from . import stores
+from .replay import events_of, subject_pages, take_in
+from .standings import Subject
+
+
+class RecordedAnswer(NamedTuple):
+    """One subject's last answer for a channel or a group, in the columns of the import format."""
+
+    channel: str
+    group: str
+    address: str
+    profile: str
+    status: str
+    occurred_at: str
+    type: str
+    reason: str
+
+
+def answers_at(engine: Engine, moment: datetime) -> Iterator[RecordedAnswer]:
+    """Every subject's last answers up to ``moment``, and the reports that suppress its address, by subject.
+
+    A time is when the person answered, not when the ledger heard of it. Who was erased is not among them.
+    """
+    until = microseconds(moment)
+    for subjects in subject_pages(engine):
+        with stores.clear_errors(engine), stores.reading(engine) as connection:
+            told: defaultdict[Subject, list[RowMapping]] = defaultdict(list)
+            for subject, row in events_of(connection, subjects):
+                if row["occurred_at"] <= until:
+                    told[subject].append(row)
+        for subject in subjects:
+            yield from _last_answers(subject, told[subject])
+
+
+def _last_answers(subject: Subject, rows: list[RowMapping]) -> Iterator[RecordedAnswer]:
+    standing = Standing()
+    kept: dict[tuple[str, str], RowMapping] = {}
+    for row in rows:
+        before = standing.answers.get(row["group_name"])
+        take_in(standing, subject, row)
+        if standing.answers[row["group_name"]] is not before:
+            kept["answer", row["group_name"]] = row
+        if row["type"] in standing.types and standing.types[row["type"]] == row["occurred_at"]:
+            kept["type", row["type"]] = row
+    wanted = {("answer", group) for group in standing.answers} | {("type", kind) for kind in standing.types}
+    for seq in sorted({kept[key]["seq"] for key in wanted}):
+        row = next(row for row in rows if row["seq"] == seq)
+        yield RecordedAnswer(
+            channel=row["channel"],
+            group=row["group_name"],
+            address=subject.value if subject.level == "address" else "",
+            profile=subject.value if subject.level == "profile" else "",
+            status="subscribed" if row["subscribed"] else "unsubscribed",
+            occurred_at=isoformat(from_microseconds(row["occurred_at"])),
+            type=(row["type"] or "") if row["type"] in standing.types else "",
+            reason=row["reason"] or "",
+        )

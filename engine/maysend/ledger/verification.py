@@ -1,0 +1,128 @@
+"""Proof: that the chain of events is whole, and that the status is what the events add up to."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Engine, RowMapping, func, select
+
+from ..status import Standing
+from . import chain, stores
+from .erasure import Tombstones
+from .replay import events_of, subject_pages, subjects_named, take_in
+from .standings import Subject, load, queries, status_rows
+from .tables import ERASABLE, events
+
+_PAGE = 2_000
+
+
+class Fault(NamedTuple):
+    """Something that is not as it was recorded; ``seq`` is the event's place."""
+
+    seq: int
+    message: str
+
+
+@dataclass(slots=True)
+class Proof:
+    """What verifying found. ``head``, the newest event's hash, shows later that nothing was cut off, if noted down."""
+
+    events: int = 0
+    head: str = chain.START.hex()
+    faults: list[Fault] = field(default_factory=list)
+
+
+def verify(engine: Engine) -> Proof:
+    """Read every event and every answer in force, part by part, beside whatever is being written."""
+    proof = Proof()
+    before, expected = chain.START, 1
+    for page in _event_pages(engine):
+        for row in page:
+            if row["seq"] > expected:
+                proof.faults.append(Fault(expected, _missing(expected, row["seq"] - 1)))
+            else:
+                proof.faults += [Fault(row["seq"], message) for message in _faults(row, before)]
+            before, expected = row["hash"], row["seq"] + 1
+            proof.events += 1
+        proof.faults += _unanswered(engine, page)
+    proof.head = before.hex()
+    proof.faults += _status_faults(engine)
+    proof.faults = sorted(set(proof.faults))
+    return proof
+
+
+def _event_pages(engine: Engine) -> Iterator[Sequence[RowMapping]]:
+    after = 0
+    while True:
+        query = select(events).where(events.c.seq > after).order_by(events.c.seq).limit(_PAGE)
+        with stores.clear_errors(engine), engine.connect() as connection:
+            page = connection.execute(query).mappings().all()
+        if not page:
+            return
+        yield page
+        after = page[-1]["seq"]
+
+
+def _missing(first: int, last: int) -> str:
+    return "is missing" if first == last else f"and all up to {last} are missing"
+
+
+def _faults(row: RowMapping, before: bytes) -> Iterator[str]:
+    if chain.link(row, before) != row["hash"]:
+        yield "was changed, or does not follow the event before it"
+    for name in ERASABLE:
+        value, salt, digest = row[name], row[f"{name}_salt"], row[f"{name}_digest"]
+        if value is None and salt is None:
+            continue
+        if value is None or salt is None or chain.digest(value, salt) != digest:
+            yield f"its {name} was changed"
+
+
+def _unanswered(engine: Engine, page: Sequence[RowMapping]) -> Iterator[Fault]:
+    """Subjects whose answers are in no row of ``status`` at all."""
+    named = {subject: row["seq"] for row in page for subject in subjects_named(row)}
+    with stores.clear_errors(engine), engine.connect() as connection:
+        found = load(connection, named)
+    for subject, seq in named.items():
+        if not status_rows(subject, found[subject]):
+            yield Fault(seq, f"the status of its {subject.level} is missing")
+
+
+def _status_faults(engine: Engine) -> Iterator[Fault]:
+    """Rows of ``status`` that are not what a replay of their subject's events gives."""
+    for subjects in subject_pages(engine):
+        with stores.clear_errors(engine), stores.reading(engine) as connection:
+            standings, last = _replay(connection, subjects)
+            rows = _rows(connection, subjects)
+            newest = connection.execute(select(func.coalesce(func.max(events.c.seq), 0))).scalar_one()
+        for subject, standing in standings.items():
+            seq = max(row.pop("seq") for row in rows[subject].values())
+            if seq > newest:
+                yield Fault(seq, "is missing: the status knows of it")
+            elif rows[subject] != status_rows(subject, standing):
+                yield Fault(
+                    last[subject] or seq,
+                    f"the status of a subject on {subject.channel} is not what its events add up to",
+                )
+
+
+def _replay(connection: Connection, subjects: Sequence[Subject]) -> tuple[dict[Subject, Standing], dict[Subject, int]]:
+    """Standings from events alone, and the last event of each."""
+    standings = {subject: Standing() for subject in subjects}
+    Tombstones.of(connection).stand_in(connection, standings)
+    last = dict.fromkeys(standings, 0)
+    for subject, row in events_of(connection, subjects):
+        take_in(standings[subject], subject, row)
+        last[subject] = row["seq"]
+    return standings, last
+
+
+def _rows(connection: Connection, subjects: Iterable[Subject]) -> dict[Subject, dict[str, dict[str, Any]]]:
+    found: defaultdict[Subject, dict[str, dict[str, Any]]] = defaultdict(dict)
+    for query in queries(subjects):
+        for row in connection.execute(query).mappings():
+            found[Subject(row["channel"], row["level"], row["subject"])][row["group_name"]] = dict(row)
+    return found

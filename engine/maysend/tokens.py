@@ -1,0 +1,176 @@
+"""Tokens: the sealed part of a link. Encrypted and authenticated with AES-SIV (RFC 5297), and the same every time.
+
+A key is 32 random bytes; what seals is derived from it per purpose with HKDF (RFC 5869). The newest key seals, and
+all open.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from .errors import InvalidTokenError, KeysError
+
+VARIABLE = "MAYSEND_KEYS"
+"""The environment variable with the keys, comma-separated, newest first."""
+
+LONGEST = 4096
+"""Characters of the longest token that is looked at."""
+
+_KEY_BYTES = 32
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+_FORMAT, _TEST = 0x10, 0x01
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What a link holds: who, on which channel, and what the message was about.
+
+    ``address`` is normalized. ``groups`` are those the campaign asked for at sending; none means the whole channel.
+    ``test`` marks a test send, whose links save nothing.
+    """
+
+    channel: str
+    campaign: str | None = None
+    groups: tuple[str, ...] = ()
+    profile: str | None = None
+    address: str | None = None
+    test: bool = False
+
+
+class Sealer:
+    """Seals bytes into URL-safe text for one purpose, and opens what any of its keys sealed for that purpose."""
+
+    def __init__(self, keys: Sequence[bytes], purpose: str) -> None:
+        self._ciphers = [AESSIV(_derive(key, purpose)) for key in keys]
+
+    def seal(self, payload: bytes, beside: bytes = b"") -> str:
+        """``payload`` sealed by the newest key; to open it takes the same ``beside``."""
+        sealed = self._ciphers[0].encrypt(payload, [beside])
+        return binascii.b2a_base64(sealed, newline=False).translate(_URL_SAFE, b"=").decode()
+
+    def open(self, text: str, beside: bytes = b"") -> bytes:
+        """What ``seal`` was given. Raises InvalidTokenError for anything else."""
+        sealed = _decode(text)
+        for cipher in self._ciphers:
+            try:
+                return cipher.decrypt(sealed, [beside])
+            except (InvalidTag, ValueError):
+                continue
+        raise InvalidTokenError
+
+
+class LinkSealer:
+    """Seals the links of one campaign's messages, with all that they share packed once."""
+
+    def __init__(
+        self, keys: Sequence[bytes], channel: str, campaign: str | None, groups: Sequence[str], *, test: bool = False
+    ) -> None:
+        self._seal = Sealer(keys, "link").seal
+        self._start = bytes([_FORMAT | (_TEST if test else 0)])
+        self._end = " ".join((channel, campaign or "", *groups)).encode()
+
+    def seal(self, profile: str | None, address: str | None) -> str:
+        """The token of the message to one profile."""
+        who = [_sized((value or "").encode()) for value in (profile, address)]
+        return self._seal(b"".join((self._start, *who, self._end)))
+
+
+def open_link(sealer: Sealer, token: str) -> Link:
+    """What a token holds; ``sealer`` is one for the purpose ``link``. Raises InvalidTokenError."""
+    payload = sealer.open(token)
+    try:
+        if payload[0] & ~_TEST != _FORMAT:
+            raise InvalidTokenError
+        profile, rest = _take(payload[1:])
+        address, rest = _take(rest)
+        channel, campaign, *groups = rest.decode().split(" ")
+        return Link(
+            channel,
+            campaign or None,
+            tuple(groups),
+            profile.decode() or None,
+            address.decode() or None,
+            bool(payload[0] & _TEST),
+        )
+    except (ValueError, IndexError):
+        raise InvalidTokenError from None
+
+
+def new_key() -> str:
+    """A fresh key, as text for the environment."""
+    return base64.urlsafe_b64encode(os.urandom(_KEY_BYTES)).rstrip(b"=").decode()
+
+
+def keys_from_environment() -> tuple[bytes, ...]:
+    """The keys in MAYSEND_KEYS, newest first. Raises KeysError where there is none, or one that is not a key."""
+    texts = [text.strip() for text in os.environ.get(VARIABLE, "").split(",") if text.strip()]
+    if not texts:
+        raise KeysError(f"{VARIABLE} is not set, and links need a key; `maysend keys new` makes one to put there")
+    return tuple(_read_key(text, place) for place, text in enumerate(texts, 1))
+
+
+def fingerprint(key: bytes) -> str:
+    """Sixteen hexadecimal digits that tell keys apart, and tell nothing about them."""
+    return hashlib.sha256(b"maysend key fingerprint" + key).hexdigest()[:16]
+
+
+def _read_key(text: str, place: int) -> bytes:
+    try:
+        key = _decode(text)
+    except InvalidTokenError:
+        key = b""
+    if len(key) != _KEY_BYTES:
+        raise KeysError(f"key {place} in {VARIABLE} is not a key; `maysend keys new` makes one")
+    return key
+
+
+def _derive(key: bytes, purpose: str) -> bytes:
+    return HKDF(SHA256(), length=64, salt=None, info=f"maysend {purpose}".encode()).derive(key)
+
+
+def _decode(text: str) -> bytes:
+    """Strict, unpadded base64url (RFC 4648, section 5): one text for each sequence of bytes."""
+    if len(text) > LONGEST or not text.isascii():
+        raise InvalidTokenError
+    try:
+        decoded = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
+    except ValueError:
+        raise InvalidTokenError from None
+    if base64.urlsafe_b64encode(decoded).rstrip(b"=").decode() != text:
+        raise InvalidTokenError
+    return decoded
+
+
+def _sized(value: bytes) -> bytes:
+    """``value`` after its length, in LEB128: seven bits a byte, the lowest first."""
+    length, size = len(value), bytearray()
+    while length > 0x7F:
+        size.append(length & 0x7F | 0x80)
+        length >>= 7
+    size.append(length)
+    return bytes(size) + value
+
+
+def _take(data: bytes) -> tuple[bytes, bytes]:
+    """The first sized value, and what follows it."""
+    length = shift = place = 0
+    while True:
+        byte = data[place]
+        length |= (byte & 0x7F) << shift
+        place, shift = place + 1, shift + 7
+        if byte < 0x80:
+            break
+    end = place + length
+    if end > len(data):
+        raise ValueError("cut short")
+    return data[place:end], data[end:]

@@ -1,0 +1,89 @@
+"""The application: every route, and what is said where something goes wrong."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from ..errors import InvalidTokenError, LedgerError
+from ..ledger import Ledger
+from . import files, pages
+from .metrics import Metrics
+from .middleware import Frame
+from .site import Site
+
+Answer = Callable[[Request], Awaitable[Response]]
+
+_log = logging.getLogger("maysend")
+
+
+def create(site: Site, ledger: Ledger) -> Starlette:
+    """An ASGI application; ``app.state.site`` may be replaced while it runs."""
+    app = Starlette(
+        routes=[
+            _route("/u/{token}", "group_page", GET=pages.show_group, POST=pages.leave),
+            _route("/p/{token}", "preference_page", GET=pages.show_preferences, POST=pages.change_preferences),
+            _route("/static/{name}", "static", GET=files.show),
+            _route("/robots.txt", "robots", GET=_show_robots),
+            _route("/healthz", "healthz", GET=_show_health),
+            _route("/metrics", "metrics", GET=_show_metrics),
+        ],
+        middleware=[Middleware(Frame)],
+        exception_handlers={InvalidTokenError: _tell_invalid, LedgerError: _tell_unavailable},
+    )
+    app.router.redirect_slashes = False
+    app.state.site, app.state.ledger, app.state.metrics = site, ledger, Metrics()
+    return app
+
+
+def _route(path: str, name: str, **methods: Answer) -> Route:
+    """A route that answers its methods, HEAD as GET, and OPTIONS."""
+    allowed = sorted({*methods, "OPTIONS", *({"HEAD"} if "GET" in methods else ())})
+
+    async def answer(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        if method == "OPTIONS" and method not in methods:
+            return Response(status_code=204, headers={"allow": ", ".join(allowed)})
+        return await methods[method](request)
+
+    answer.__name__ = name
+    return Route(path, answer, methods=allowed, name=name)
+
+
+async def _show_robots(_: Request) -> Response:
+    return PlainTextResponse("User-agent: *\nDisallow: /\n")
+
+
+async def _show_health(request: Request) -> Response:
+    """Whether answers can be read from the ledger, and which declarations are served."""
+    await run_in_threadpool(request.app.state.ledger.last_seq)
+    site: Site = request.app.state.site
+    return JSONResponse({"status": "ok", "revision": site.project.revision})
+
+
+async def _show_metrics(request: Request) -> Response:
+    return Response(request.app.state.metrics.text(), media_type="text/plain; version=0.0.4")
+
+
+async def _tell_invalid(request: Request, error: Exception) -> Response:
+    if _wants_json(request):
+        return JSONResponse({"error": str(error)}, 404)
+    return await pages.show_invalid(request, error)
+
+
+async def _tell_unavailable(request: Request, error: Exception) -> Response:
+    _log.error("%s", error)
+    if _wants_json(request):
+        return JSONResponse({"error": "nothing was saved; try again later"}, 503, {"retry-after": "30"})
+    return await pages.show_unavailable(request, error)
+
+
+def _wants_json(request: Request) -> bool:
+    return request.url.path.startswith(("/api/", "/feedback/", "/replies/", "/healthz"))

@@ -1,0 +1,55 @@
+"""Request bodies: read within limits, and taken apart whatever their content type claims."""
+
+from __future__ import annotations
+
+import asyncio
+from email import message_from_bytes
+from urllib.parse import parse_qsl
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+SECONDS = 10
+"""How long a body may take to arrive."""
+
+Fields = dict[str, list[str]]
+
+
+async def read(request: Request, most: int) -> bytes:
+    """The whole body. Raises HTTPException: 413 above ``most`` bytes, 408 where it takes too long."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(SECONDS):
+            async for part in request.stream():
+                body += part
+                if len(body) > most:
+                    raise HTTPException(413, "the body is too large", {"connection": "close"})
+    except TimeoutError:
+        raise HTTPException(408, "the body takes too long", {"connection": "close"}) from None
+    return bytes(body)
+
+
+def fields(content_type: str, body: bytes) -> Fields:
+    """The fields of a form, urlencoded or multipart (RFC 7578); none where it is neither."""
+    if content_type.lower().lstrip().startswith("multipart/"):
+        return _multipart(content_type, body)
+    try:
+        pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=1000)
+    except ValueError:
+        return {}
+    found: Fields = {}
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def _multipart(content_type: str, body: bytes) -> Fields:
+    found: Fields = {}
+    head = "".join(letter for letter in content_type if letter.isprintable())
+    message = message_from_bytes(b"Content-Type: " + head.encode("latin-1", "replace") + b"\r\n\r\n" + body)
+    for part in message.walk():
+        name = part.get_param("name", header="content-disposition")
+        payload = part.get_payload(decode=True)
+        if isinstance(name, str) and isinstance(payload, bytes):
+            found.setdefault(name, []).append(payload.decode("utf-8", "replace"))
+    return found

@@ -1,0 +1,23 @@
+"""Files that pages load: the renderer's under names that change with their content, and ``maysend.js``."""
+
+from __future__ import annotations
+
+import mimetypes
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from .site import Site
+
+
+async def show(request: Request) -> Response:
+    """A file of the page renderer. Its name holds a hash, so that browsers may keep it."""
+    site: Site = request.app.state.site
+    name = request.path_params["name"]
+    if name not in site.renderer.files:
+        raise HTTPException(404)
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return Response(
+        site.renderer.files[name], media_type=kind, headers={"cache-control": "public, max-age=31536000, immutable"}
+    )

@@ -1,0 +1,75 @@
+"""What holds for every request: forgiving paths, headers that protect people, and counts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import MutableMapping
+from typing import Any
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self' https:; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "interest-cohort=()",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "x-robots-tag": "noindex, nofollow",
+}
+"""Sent with every response that does not say otherwise."""
+
+_METHODS = ("GET", "HEAD", "OPTIONS", "POST")
+
+
+class Frame:
+    """Takes the proxy's prefix, upper-case first letters and trailing slashes off paths; adds headers; counts."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope = scope | {"path": _tidy(scope["path"], scope["app"].state.site.prefix)}
+        started, status = time.perf_counter(), 500
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _add(message)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        finally:
+            _count(scope, status, time.perf_counter() - started)
+
+
+def _tidy(path: str, prefix: str) -> str:
+    """The path as our routes know it: no prefix, the first part in lower case, no slash at the end."""
+    if prefix and path.startswith(f"{prefix}/"):
+        path = path.removeprefix(prefix)
+    first, slash, rest = path.lstrip("/").partition("/")
+    return f"/{first.lower()}{slash}{rest}".rstrip("/") or "/"
+
+
+def _add(message: MutableMapping[str, Any]) -> None:
+    headers = MutableHeaders(scope=message)
+    for name, value in HEADERS.items():
+        headers.setdefault(name, value)
+
+
+def _count(scope: Scope, status: int, seconds: float) -> None:
+    metrics = scope["app"].state.metrics
+    route = getattr(scope.get("endpoint"), "__name__", "none")
+    method = scope["method"] if scope["method"] in _METHODS else "other"
+    metrics.requests.labels(route, method, status).inc()
+    metrics.seconds.labels(route).observe(seconds)

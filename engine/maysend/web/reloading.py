@@ -1,0 +1,78 @@
+"""Declarations that change while the server runs: taken in whole where they are valid, left aside where they are not."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Event, Thread
+
+from ..errors import MaysendError
+from ..loader import FOLDERS, PROJECT_FILE
+
+SECONDS = 1.0
+"""How often files are looked at."""
+
+_PAGES = "pages"
+_log = logging.getLogger("maysend")
+
+
+class Reloader:
+    """A thread that calls ``reload`` after declarations or page templates under ``root`` have changed and come to rest.
+
+    ``reload`` raises MaysendError where what is there now cannot be served.
+    """
+
+    def __init__(self, root: Path, reload: Callable[[], None], told: Callable[[str], None] = lambda _: None) -> None:
+        self._root, self._reload, self._told = root, reload, told
+        self._stop = Event()
+        self._seen = self._look()
+        self._thread = Thread(target=self._run, name="maysend-reload", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        before = self._seen
+        while not self._stop.wait(SECONDS):
+            now = self._look()
+            if now == before != self._seen:
+                self._seen = now
+                self._take_in()
+            before = now
+
+    def _take_in(self) -> None:
+        try:
+            self._reload()
+        except MaysendError as error:
+            self._told("refused")
+            _log.error("the declarations have problems; serving the last valid ones\n%s", error)
+        else:
+            self._told("taken")
+            _log.info("took in changed declarations")
+
+    def _look(self) -> dict[str, tuple[int, int]]:
+        """Each file's size and time of change."""
+        return {file.path: (stat.st_size, stat.st_mtime_ns) for file in self._files() if (stat := _stat(file))}
+
+    def _files(self) -> Iterator[os.DirEntry[str]]:
+        for folder in (self._root, *(self._root / name for name in (*FOLDERS, _PAGES))):
+            try:
+                with os.scandir(folder) as entries:
+                    yield from (
+                        entry for entry in entries if entry.name == PROJECT_FILE or folder != self._root and entry.is_file()
+                    )
+            except FileNotFoundError:
+                continue
+
+
+def _stat(file: os.DirEntry[str]) -> os.stat_result | None:
+    try:
+        return file.stat()
+    except OSError:
+        return None

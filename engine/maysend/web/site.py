@@ -1,0 +1,149 @@
+"""What the server shows and accepts for one state of the declarations; a reload puts another in its place."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from .. import links
+from ..addresses import normalizer
+from ..errors import InvalidProjectError, Problem, did_you_mean
+from ..hookspecs import FeedbackParser, Page, PageSettings, Renderer
+from ..ledger import Ledger
+from ..links import Places
+from ..model import Project
+from ..plugins import Plugins
+from ..preferences import Preferences, masked
+from ..status import CHANNEL
+from ..tokens import Link
+from . import text
+
+_FORM = secrets.token_urlsafe(16)
+"""Stands where a page's sealed form goes, which holds a hash of the rest of the page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """A declared source of feedback: the channel it reports on, its parser, and the parser's settings."""
+
+    channel: str
+    parser: FeedbackParser
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """``prefix`` is the path under which a proxy shows the pages (``""``: at its root)."""
+
+    project: Project
+    plugins: Plugins
+    preferences: Preferences
+    renderer: Renderer
+    places: Places
+    prefix: str
+    origins: frozenset[str]
+    feedback: Mapping[str, Feedback]
+    replies: Mapping[str, Mapping[str, Any]]
+
+    def group_page(self, link: Link, token: str, language: str) -> str:
+        """The link's groups, with one button to leave them all. Raises LedgerError."""
+        view = self.preferences.view(link)
+        page = self._page("group", link, token, language, groups=view.named, subscribed=view.subscribed)
+        return self._render(page, token, {switch.name: switch.subscribed for switch in view.named})
+
+    def left_page(self, link: Link, token: str, language: str) -> str:
+        """What was left; where it is everything, with the way back."""
+        groups = self.preferences.view(link).named
+        page = self._page("left", link, token, language, groups=groups, subscribed=False, action=self.own_page(token))
+        return self._render(page, token, {} if groups else {CHANNEL: False})
+
+    def preference_page(self, link: Link, token: str, language: str, *, saved: bool) -> str:
+        """Every visible group, and all messages, as switches. Raises LedgerError."""
+        view = self.preferences.view(link)
+        page = self._page(
+            "preferences", link, token, language, groups=view.groups, subscribed=view.subscribed, saved=saved
+        )
+        shown = {CHANNEL: view.subscribed} | {switch.name: switch.subscribed for switch in view.groups}
+        return self._render(replace(page, action=self.own_page(token)), token, shown)
+
+    def own_page(self, token: str) -> str:
+        """The path of our preference page."""
+        return f"{self.prefix}/p/{token}"
+
+    def normalize(self, channel: str, address: str) -> str | None:
+        """An address as found, as the ledger knows it; None where it is none on this channel."""
+        channel_type = self.plugins.channel_types[self.project.channels[channel].type]
+        return normalizer(channel_type.address)(address)
+
+    def _page(self, kind: Any, link: Link, token: str, language: str, **shown: Any) -> Page:
+        own = self.places.preference_url
+        return Page(
+            kind=kind,
+            language=language,
+            address=masked(link.address) if link.address else "",
+            form=_FORM,
+            preference_page=self.places.preference_page(token) if own else self.own_page(token),
+            test=link.test,
+            **shown,
+        )
+
+    def _render(self, page: Page, token: str, shown: Mapping[str, bool]) -> str:
+        html = self.renderer.render(page)
+        return html.replace(_FORM, self.preferences.seal_form(token, shown, text.visible(html)))
+
+
+def open_site(project: Project, plugins: Plugins, ledger: Ledger, keys: Sequence[bytes]) -> Site:
+    """Everything a project's pages need. Raises InvalidProjectError where project.yaml asks for what is not there."""
+    pages = project.settings.get("pages", {})
+    prefix = urlsplit(pages.get("base_url", "")).path.rstrip("/")
+    problems = [*_renderer_problems(project, plugins), *_feedback_problems(project, plugins)]
+    if problems:
+        raise InvalidProjectError(problems)
+    settings = PageSettings(project.root, project.title, pages, f"{prefix}/static/")
+    return Site(
+        project=project,
+        plugins=plugins,
+        preferences=Preferences(project, plugins.channel_types, ledger, keys),
+        renderer=plugins.page_renderers[pages.get("renderer", "default")].open(settings),
+        places=Places(prefix, pages.get("preference_url")),
+        prefix=prefix,
+        origins=frozenset(pages.get("origins", ())),
+        feedback={
+            name: Feedback(source["channel"], plugins.feedback_parsers[name], source)
+            for name, source in project.settings.get("feedback", {}).items()
+        },
+        replies=project.settings.get("replies", {}),
+    )
+
+
+def _renderer_problems(project: Project, plugins: Plugins) -> list[Problem]:
+    name = project.settings.get("pages", {}).get("renderer", "default")
+    if name in plugins.page_renderers:
+        return []
+    hint = did_you_mean(name, plugins.page_renderers)
+    return [project.document.problem(("pages", "renderer"), f'unknown page renderer "{name}"{hint}')]
+
+
+def _feedback_problems(project: Project, plugins: Plugins) -> list[Problem]:
+    problems = []
+    for name, source in project.settings.get("feedback", {}).items():
+        parser = plugins.feedback_parsers.get(name)
+        if not parser:
+            message = f'unknown feedback parser "{name}"{did_you_mean(name, plugins.feedback_parsers)}'
+            problems.append(project.document.problem(("feedback", name), message, key=True))
+            continue
+        known = {"channel", *parser.settings}
+        problems += [
+            project.document.problem(("feedback", name), f'"{key}" is missing, which verifies what {name} reports')
+            for key in parser.required
+            if key not in source
+        ]
+        problems += [
+            project.document.problem(("feedback", name, key), f'unknown key "{key}"{did_you_mean(key, known)}', key=True)
+            for key in source
+            if key not in known
+        ]
+    return problems

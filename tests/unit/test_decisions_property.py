@@ -1,0 +1,103 @@
+"""Whatever the project, the profiles, the events and the answers: the engine decides as the oracle does."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, seed, settings
+
+import oracle
+from drawing import World, worlds
+from engine import decisions
+
+Property = Callable[[World], None]
+ROUND = 10
+"""Worlds drawn from one seed; from the eleventh on, hypothesis would mostly vary those that it has drawn."""
+
+
+def draw(number: int, holds: Property) -> None:
+    """Ten worlds, the same ones every time; hypothesis shrinks the one for which ``holds`` fails."""
+    patient = settings(max_examples=ROUND, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    seed(number)(patient(given(world=worlds())(holds)))()
+
+
+@pytest.mark.parametrize("number", range(200 // ROUND))
+def test_engine_decides_as_the_oracle(number: int) -> None:
+    draw(number, compare)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("number", range(1000, 1000 + 2000 // ROUND))
+def test_engine_decides_as_the_oracle_at_length(number: int) -> None:
+    draw(number, compare)
+
+
+@pytest.mark.parametrize("number", range(100, 105))
+def test_nobody_who_said_no_is_included(number: int) -> None:
+    draw(number, keeps_the_law)
+
+
+@pytest.mark.parametrize("number", range(200, 205))
+def test_a_rename_changes_no_decision(number: int) -> None:
+    draw(number, survives_renames)
+
+
+def keeps_the_law(world: World) -> None:
+    """Reasons add up to the population; who is suppressed or unsubscribed is never in an audience."""
+    decided = by_engine(world)
+    read = oracle.read(world)
+    consent = oracle.Consent(read)
+    for name, campaign in world["campaigns"].items():
+        assert decided[name].keys() == {str(profile.key) for profile in read.profiles}
+        included = [profile for profile in read.profiles if decided[name][str(profile.key)] == "included"]
+        assert not any(consent.suppressed(profile, campaign["channel"]) for profile in included)
+        clause = campaign.get("subscription_groups", {})
+        if "ignore_unsubscribed" in campaign:
+            continue
+        for profile in included:
+            assert all(consent.group_subscribed(profile, group) for group in clause.get("all", ()))
+            if not clause or "none" in clause:
+                assert consent.channel_subscribed(profile, campaign["channel"])
+
+
+def survives_renames(world: World) -> None:
+    """Campaigns and segments under other names, in another order."""
+    new = {name: f"renamed_{9 - int(name[1:])}" for name in (*world["segments"], *world["campaigns"])}
+    renamed = World(
+        world,
+        segments={new[name]: _renamed(where, new) for name, where in world["segments"].items()},
+        campaigns={new[name]: _renamed(campaign, new) for name, campaign in world["campaigns"].items()},
+    )
+    decided = by_engine(world)
+    assert by_engine(renamed) == {new[name]: reasons for name, reasons in decided.items()}
+
+
+def compare(world: World) -> None:
+    expected = {
+        campaign: {str(key): reason for key, reason in reasons.items()}
+        for campaign, reasons in oracle.decide(world).items()
+    }
+    assert by_engine(world) == expected
+
+
+def by_engine(world: World) -> dict[str, dict[str, str]]:
+    with tempfile.TemporaryDirectory() as directory:
+        return decisions(world, Path(directory))
+
+
+def _renamed(part: Any, new: dict[str, str]) -> Any:
+    """A where or a campaign with the segments it names renamed."""
+    if isinstance(part, list):
+        return [_renamed(item, new) for item in part]
+    if not isinstance(part, dict):
+        return part
+    if "segment" in part:
+        return {"segment": new[part["segment"]]}
+    if "audience" in part:
+        audience = {way: [new[name] for name in names] for way, names in part["audience"].items()}
+        return {**part, "audience": audience}
+    return {key: _renamed(value, new) for key, value in part.items()}
