@@ -3,7 +3,6 @@
 VENV := .venv
 STAMP := $(VENV)/.built-in
 PINS := .ci/constraints.txt
-EXTRAS := dev,postgres
 BUILD_BACK_END := hatchling editables
 RUN := $(VENV)/bin/python -m
 MAYSEND := $(VENV)/bin/maysend --project config
@@ -61,6 +60,6 @@ $(STAMP): pyproject.toml $(PINS)
 	@[ -n "$(PYTHON)" ] || { echo "maysend needs Python 3.11 or newer: no such python3 is on the PATH" >&2; exit 1; }
 	@echo "Installing into $(VENV), once" >&2
 	@[ "$(BUILT_IN)" = "$(CURDIR)" ] || $(PYTHON) -m venv --clear $(VENV)
-	@$(RUN) pip install --quiet --disable-pip-version-check --constraint $(PINS) $(BUILD_BACK_END)
-	@$(RUN) pip install --quiet --disable-pip-version-check --constraint $(PINS) --no-build-isolation --editable ".[$(EXTRAS)]"
+	@$(RUN) pip install --quiet --disable-pip-version-check --requirement $(PINS)
+	@$(RUN) pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@printf %s "$(CURDIR)" > $@

@@ -3,12 +3,15 @@
 The names here are the public ones: what a plugin may import.
 """
 
-from .errors import FeedbackError, PluginError
+from .authorization import is_authorized
+from .errors import DeliveryError, FeedbackError, PluginError
 from .hookspecs import (
     ChannelType,
+    CloudEvent,
     FeedbackParser,
     Lower,
     Matches,
+    Meaning,
     Page,
     PageRenderer,
     PageSettings,
@@ -16,6 +19,8 @@ from .hookspecs import (
     Remove,
     Renderer,
     Report,
+    Sink,
+    SinkType,
     Step,
     Strip,
     Switch,
@@ -24,10 +29,13 @@ from .hookspecs import (
 
 __all__ = [
     "ChannelType",
+    "CloudEvent",
+    "DeliveryError",
     "FeedbackError",
     "FeedbackParser",
     "Lower",
     "Matches",
+    "Meaning",
     "Page",
     "PageRenderer",
     "PageSettings",
@@ -36,8 +44,11 @@ __all__ = [
     "Remove",
     "Renderer",
     "Report",
+    "Sink",
+    "SinkType",
     "Step",
     "Strip",
     "Switch",
     "hookimpl",
+    "is_authorized",
 ]

@@ -6,7 +6,7 @@ The set of steps is closed, so that an audience and a page cannot disagree about
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sqlglot import exp
 
@@ -32,42 +32,62 @@ def normalizer(steps: Sequence[Step]) -> Callable[[str], str | None]:
     return normalize
 
 
-def normalized(steps: Sequence[Step], address: exp.Expr) -> exp.Expr:
-    """The same as ``normalizer`` over a text column: NULL where the address is invalid, empty or missing."""
-    value = address
-    checks: list[exp.Expr] = []
-    for step in steps:
-        match step:
-            case Strip():
-                value = exp.Trim(this=value, expression=exp.Literal.string(_BLANKS))
-            case Lower():
-                value = _translate(value, _UPPER, _LOWER)
-            case Remove(characters=characters):
-                value = _translate(value, characters, "")
-            case Prefix(old=old, new=new):
-                rest = exp.Substring(this=value.copy(), start=exp.Literal.number(len(old) + 1))
-                value = exp.Case(
-                    ifs=[
-                        exp.If(
-                            this=_starts_with(value, old), true=exp.Concat(expressions=[exp.Literal.string(new), rest])
-                        )
-                    ],
-                    default=value.copy(),
-                )
-            case Matches(pattern=pattern):
-                whole = exp.Literal.string(f"^(?:{pattern})$")
-                checks.append(exp.RegexpLike(this=value.copy(), expression=whole))
-    valid = exp.and_(exp.NEQ(this=value.copy(), expression=exp.Literal.string("")), *checks)
-    return exp.Case(ifs=[exp.If(this=valid, true=value.copy())])
+def normalized(source: exp.Table | exp.Subquery, wanted: Mapping[str, tuple[exp.Expr, Sequence[Step]]]) -> exp.Select:
+    """A table with further columns: each name's text normalized by its steps, NULL where it is missing or invalid.
+
+    A step's value is a column of the query around the one before, so that no step is worked out twice.
+    """
+    alias = source.alias_or_name
+    layers = max((len(steps) for _, steps in wanted.values()), default=0)
+    columns = [_named(text, f"{name} 0") for name, (text, _) in wanted.items()]
+    query = exp.select(exp.Column(this=exp.Star(), table=exp.to_identifier(alias, quoted=True)), *columns).from_(source)
+    for layer in range(layers):
+        columns = []
+        for name, (_, steps) in wanted.items():
+            value = exp.column(f"{name} {layer}", quoted=True)
+            columns.append(_named(_sql(steps[layer], value) if layer < len(steps) else value, f"{name} {layer + 1}"))
+        query = exp.select(exp.Star(), *columns).from_(query.subquery(f"layer {layer}", copy=False))
+    last = [exp.column(f"{name} {layers}", quoted=True) for name in wanted]
+    final = [_named(exp.Nullif(this=value, expression=exp.Literal.string("")), name) for value, name in zip(last, wanted, strict=True)]
+    return exp.select(exp.Star(), *final).from_(query.subquery(alias, copy=False))
 
 
-def _starts_with(value: exp.Expr, start: str) -> exp.Expr:
-    found = exp.Left(this=value.copy(), expression=exp.Literal.number(len(start)))
-    return exp.EQ(this=found, expression=exp.Literal.string(start))
+def _named(value: exp.Expr, name: str) -> exp.Expr:
+    return exp.alias_(value, name, quoted=True)
+
+
+def _sql(step: Step, value: exp.Expr) -> exp.Expr:
+    """One step. The general functions are slow, so a value they would leave as it is never meets them."""
+    match step:
+        case Strip():
+            last = exp.Right(this=value.copy(), expression=exp.Literal.number(1))
+            blank = exp.or_(*(exp.LT(this=end, expression=exp.Literal.string("!")) for end in (value.copy(), last)))
+            stripped = exp.Trim(this=value.copy(), expression=exp.Literal.string(_BLANKS))
+            return _where(exp.or_(blank, exp.not_(_is_ascii(value))), stripped, value)
+        case Lower():
+            return _where(_is_ascii(value), exp.Lower(this=value.copy()), _translate(value, _UPPER, _LOWER))
+        case Remove(characters=characters):
+            return _translate(value, characters, "")
+        case Prefix(old=old, new=new):
+            rest = exp.Substring(this=value.copy(), start=exp.Literal.number(len(old) + 1))
+            starts = exp.StartsWith(this=value.copy(), expression=exp.Literal.string(old))
+            return _where(starts, exp.Concat(expressions=[exp.Literal.string(new), rest]), value)
+        case Matches(pattern=pattern):
+            whole = exp.RegexpLike(this=value.copy(), expression=exp.Literal.string(f"^(?:{pattern})$"))
+            return exp.Case(ifs=[exp.If(this=whole, true=value.copy())])
+
+
+def _where(test: exp.Expr, then: exp.Expr, otherwise: exp.Expr) -> exp.Expr:
+    return exp.Case(ifs=[exp.If(this=test, true=then)], default=otherwise.copy())
+
+
+def _is_ascii(value: exp.Expr) -> exp.Expr:
+    eight = exp.Mul(this=exp.Literal.number(8), expression=exp.Length(this=value.copy()))
+    return exp.EQ(this=exp.BitLength(this=value.copy()), expression=eight)
 
 
 def _translate(value: exp.Expr, old: str, new: str) -> exp.Expr:
-    return exp.func("TRANSLATE", value, exp.Literal.string(old), exp.Literal.string(new))
+    return exp.func("TRANSLATE", value.copy(), exp.Literal.string(old), exp.Literal.string(new))
 
 
 def _python(step: Step) -> Callable[[str], str | None]:

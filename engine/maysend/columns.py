@@ -58,3 +58,24 @@ DECLARED: Mapping[str, ColumnType] = {
     "list of number": ColumnType("list", "float"),
 }
 """What ``columns:`` in ``project.yaml`` may say of a column."""
+
+LEDGER_EVENT = "Channel Unsubscribed"
+"""What the ledger records is an event like any other (spec 3), and no project declares it."""
+
+LEDGER_COLUMNS: Table = {
+    "profile": ColumnType("text"),
+    "address": ColumnType("text"),
+    "occurred_at": ColumnType("instant"),
+    "channel": ColumnType("text"),
+    "group": ColumnType("text"),
+    "resubscribed": ColumnType("boolean"),
+    "type": ColumnType("text"),
+    "reason": ColumnType("text"),
+    "source": ColumnType("text"),
+    "campaign_id": ColumnType("text"),
+    "campaign_type": ColumnType("text"),
+    "variant": ColumnType("text"),
+    "subscription_type": ColumnType("text"),
+    "event_id": ColumnType("text"),
+}
+"""Its columns. It is of the profile that it names, and of those that have the address it names."""

@@ -157,7 +157,9 @@ def _time_of_day(local: E, low: int, high: int) -> E:
     minutes = exp.Mul(this=exp.Minute(this=local.copy()), expression=exp.Literal.number(60))
     passed = exp.Add(this=exp.Add(this=hours, expression=minutes), expression=exp.Second(this=local.copy()))
     after = exp.GTE(this=passed, expression=exp.Literal.number(low))
-    before = exp.LTE(this=passed.copy(), expression=exp.Literal.number(high))
+    whole = exp.EQ(this=exp.TimestampTrunc(this=local.copy(), unit=exp.var("SECOND")), expression=local.copy())
+    at_end = exp.and_(exp.EQ(this=passed.copy(), expression=exp.Literal.number(high)), whole)
+    before = exp.or_(exp.LT(this=passed.copy(), expression=exp.Literal.number(high)), at_end)
     return exp.and_(after, before) if low <= high else exp.or_(after, before)
 
 
@@ -189,16 +191,28 @@ def _did(leaf: Did, scope: Scope) -> E:
 
 
 def _measured(measure: Measure, kept: Kept, scope: Scope) -> E:
-    value, kind = scope.aggregate(Aggregate(kept, "count"))
-    if measure.kind != "count":
-        total, kind = scope.aggregate(Aggregate(kept, "sum", measure.of))
-        if measure.kind == "average":
-            events = exp.Nullif(this=exp.cast(value, "double"), expression=exp.Literal.number(0))
-            total = exp.Div(this=exp.cast(total, "double"), expression=events, typed=False)
-            kind = ColumnType("float")
-        value = total
-    comparison = measure.comparison
-    return known(operators.apply(comparison.operator, value, kind, comparison.operand, scope.clock))
+    operator, operand = measure.comparison.operator, measure.comparison.operand
+    count, kind = scope.aggregate(Aggregate(kept, "count"))
+    if measure.kind == "count":
+        return operators.apply(operator, count, kind, operand, scope.clock)
+    total, kind = scope.aggregate(Aggregate(kept, "sum", measure.of))
+    if measure.kind == "sum":
+        return known(operators.apply(operator, total, kind, operand, scope.clock))
+    compared = operators.apply(operator, exp.column("average"), ColumnType("decimal"), operand, scope.clock)
+    return exp.and_(exp.GTE(this=count, expression=exp.Literal.number(1)), known(_times(compared, total, count)))
+
+
+def _times(compared: E, total: E, count: E) -> E:
+    """A comparison of an average with constants, as one of the total with the constants times the count: exact."""
+
+    def replace(node: E) -> E:
+        if isinstance(node, exp.Column):
+            return total.copy()
+        if isinstance(node, exp.Literal) and not node.is_string:
+            return exp.paren(exp.Mul(this=node.copy(), expression=count.copy()))
+        return node
+
+    return compared.transform(replace)
 
 
 def _interest(leaf: Interest, scope: Scope) -> E:

@@ -11,7 +11,8 @@ from .hookspecs import ChannelType
 from .model import Campaign, Project, Segment
 from .moments import Clock
 from .targeting import reads
-from .targeting.plan import Asked, Engine, Plan
+from .targeting.plan import AUDIENCE, Asked, Engine, Plan
+from .targeting.preparing import prepare
 from .where import InGroups
 
 _DEFAULTS: tuple[Default, Default] = ("subscribed", "unsubscribed")
@@ -55,7 +56,11 @@ def moved(
         )
         for default in _DEFAULTS
     ]
-    plan = Plan(asked, channel_types, catalog, clock)
-    plan.prepare(engine)
-    _, (opt_out, opt_in) = reads.waterfall(plan, engine)
-    return opt_in["not_in_audience"] - opt_out["not_in_audience"]
+    members_under = []
+    for one in asked:
+        plan = Plan([one], channel_types, catalog, clock)
+        prepare(plan, engine, through=AUDIENCE)
+        _, (counts,) = reads.waterfall(plan, engine, through=AUDIENCE)
+        members_under.append(counts[reads.INCLUDED])
+    opt_out, opt_in = members_under
+    return opt_out - opt_in

@@ -21,7 +21,9 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+        """One line, in which no character of a quoted value can end the line or steer a terminal."""
+        line = f"{self.file}:{self.line}:{self.column}: {self.message}"
+        return line if line.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -76,6 +78,19 @@ class FeedbackError(MaysendError):
     def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)
         self.status = status
+
+
+class DeliveryError(MaysendError):
+    """A sink could not deliver its events; nothing else is held up.
+
+    ``delivered`` says how many of them, counted from the first, are durable at the receiver all the same; with
+    ``rejected`` the receiver will never take the one after those, so that it becomes a dead letter.
+    """
+
+    def __init__(self, message: str, *, delivered: int = 0, rejected: bool = False) -> None:
+        super().__init__(message)
+        self.delivered = delivered
+        self.rejected = rejected
 
 
 class OutputError(MaysendError):

@@ -80,7 +80,7 @@ def _decided(
     run: Run, campaigns: Sequence[Campaign], output: Output | None, format: Format, decisions: bool, sample: int
 ) -> Evaluation:
     population, outcomes, files = 0, [], {}
-    for plan in run.plans(campaigns, keep=output is not None or sample > 0):
+    for plan in run.plans(campaigns):
         population, counted = reads.waterfall(plan, run.backend)
         for index, counts in enumerate(counted):
             campaign = plan.asked[index].campaign
@@ -94,6 +94,7 @@ def _decided(
                 files[campaign.name] = {"file": name, "sha256": output.digest(name)}
             if output and decisions:
                 run.backend.write(reads.reasons(plan, index), output.file(f"{campaign.name}.decisions.{format}"))
+    outcomes.sort(key=lambda outcome: outcome.campaign.name)
     evaluation = Evaluation(run.clock.as_of, population, outcomes)
     if output:
         output.write_manifest(_manifest(run, evaluation, files))

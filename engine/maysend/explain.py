@@ -16,8 +16,8 @@ from .events import ChannelUnsubscribed
 from .model import Campaign
 from .runner import Run
 from .targeting import reads
-from .targeting.features import View, value
-from .targeting.names import column
+from .targeting.features import View, address_column, value
+from .targeting.names import column, table
 from .targeting.plan import Plan
 from .targeting.stages import REASONS, Reason, control_groups, frequency_caps, predicates, sent
 from .where import All, AnyOf, Condition, InSegment, Not
@@ -62,7 +62,7 @@ def explain(run: Run, campaigns: Sequence[Campaign], profile: str) -> list[Expla
     alone = [campaign for campaign in campaigns if not campaign.target_cap]
     neighbours = _neighbours(run, alone, profile) if alone else None
     for chosen, only in ((alone, neighbours), (whole, None)):
-        for plan in run.plans(chosen, keep=True, only=only):
+        for plan in run.plans(chosen, only=only):
             for index in range(len(plan.asked)):
                 found.append(_Explainer(run, plan, index, profile).explanation())
     return sorted(found, key=lambda explanation: explanation.campaign)
@@ -74,18 +74,17 @@ def _neighbours(run: Run, campaigns: Sequence[Campaign], profile: str) -> E:
     key = exp.cast(value(profiles, run.project.profiles.key, "p"), "text")
     is_it = exp.EQ(this=key, expression=exp.Literal.string(profile))
     channels = [run.project.channels[name] for name in sorted({campaign.channel for campaign in campaigns})]
-    addresses = [
-        normalized(run.plugins.channel_types[c.type].address, exp.cast(value(profiles, c.address, "p"), "text"))
-        for c in channels
-    ]
-    rows = run.backend.rows(exp.select(*addresses).from_(exp.to_table("profiles", alias="p")).where(is_it))
+    wanted = {
+        channel.name: (exp.cast(value(profiles, channel.address, "p"), "text"), run.plugins.channel_types[channel.type].address)
+        for channel in channels
+    }
+    people = normalized(table("profiles", "p"), wanted)
+    chosen = exp.select(*(column(channel.name) for channel in channels)).from_(people.subquery("p"))
+    rows = run.backend.rows(chosen.where(is_it))
     if not rows:
         raise UnknownNameError(f'there is no profile "{profile}" in {run.project.profiles.source.location}')
-    same = [
-        exp.EQ(this=a.copy(), expression=exp.Literal.string(seen_))
-        for a, seen_ in zip(addresses, rows[0], strict=True)
-        if seen_
-    ]
+    views = {channel.name: address_column(channel) for channel in channels}
+    same = [exp.EQ(this=column(views[c.name], "p"), expression=exp.Literal.string(found)) for c, found in zip(channels, rows[0], strict=True) if found]
     return exp.or_(is_it.copy(), *same)
 
 
@@ -95,7 +94,7 @@ class _Explainer:
     def __init__(self, run: Run, plan: Plan, index: int, profile: str) -> None:
         self.run, self.plan, self.index, self.profile = run, plan, index, profile
         self.campaign = plan.asked[index].campaign
-        self.view: View = plan.views()[index]
+        self.view: View = plan.view(index)
         self._asked: dict[str, E] = {}
         self._row: dict[str, Any] = {}
 

@@ -72,19 +72,41 @@ class Matches:
 Step = Strip | Lower | Remove | Prefix | Matches
 
 
+def _keyword(reply: str) -> str:
+    return reply.strip(" \t\r\n\v\f\u00a0\u200b\ufeff.,;:!\"'").upper()
+
+
+Meaning = Literal["subscribed", "unsubscribed", "help"]
+"""What a keyword reply means: an answer for the whole channel, or a request for help, which is no answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChannelType:
     """A way to reach people that a ``channels/*.yaml`` can name as its ``type``.
 
     ``address`` is the steps that normalize and validate an address, in order. ``default`` is the status of somebody
-    who never answered. ``settings`` is a JSON Schema (an object's ``properties``) for further keys in the YAML.
+    who never answered. ``pages`` says whether messages carry links to pages, and ``one_click`` whether they also carry
+    the headers of one-click unsubscribe (RFC 8058). ``keywords`` says what a reply of that one word means, in capitals
+    (case and blanks of a reply do not matter). ``settings`` is a JSON Schema (an object's ``properties``) for further
+    keys in the YAML.
     """
 
     name: str
     title: str
     address: tuple[Step, ...]
     default: Default = "subscribed"
+    pages: bool = True
+    one_click: bool = False
+    keywords: Mapping[str, Meaning] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if wrong := [word for word in self.keywords if word != _keyword(word)]:
+            raise PluginError(f'keyword "{wrong[0]}" of channel type "{self.name}" must be a word in capitals')
+
+    def meaning(self, reply: str) -> Meaning | None:
+        """What a reply means: one of the keywords, whatever its case and the blanks and punctuation around it."""
+        return self.keywords.get(_keyword(reply))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +114,26 @@ class SinkType:
     """Something that receives events, which ``sinks:`` in ``project.yaml`` can name as its ``type``.
 
     ``settings`` is a JSON Schema (an object's ``properties``) for further keys in the YAML; ``required`` names those
-    that must be there. ``open`` takes the settings as declared, relative paths made absolute, and returns the sink.
+    that must be there. A setting whose schema says ``format: path`` is a path that starts at ``project.yaml``.
+    ``open`` takes the settings as declared, such paths made absolute, and returns the sink; it is called anew after
+    every failure. ``at_once`` is how many events a sink gets in one call, at most.
     """
 
     name: str
     open: Callable[[Mapping[str, Any]], Sink]
     settings: Mapping[str, Any] = field(default_factory=dict)
     required: tuple[str, ...] = ()
+    at_once: int = 500
 
 
 class Sink(Protocol):
-    """An open sink. It gets events in order, at least once, and never two calls at a time."""
+    """An open sink. It gets events in order, at least once, in a thread of its own, and never two calls at a time."""
 
     def deliver(self, events: Sequence[CloudEvent]) -> None:
-        """Make these events durable at the receiver, in order, or raise: then the same ones come again later."""
+        """Make these events durable at the receiver, in order, or raise: then the same ones come again later.
+
+        Raises DeliveryError to say how many are durable all the same, or that the receiver will never take one.
+        """
 
     def close(self) -> None:
         """Let go of connections; no call follows."""
@@ -113,13 +141,17 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CloudEvent:
-    """*Channel Unsubscribed* as a CloudEvents 1.0 event, structured: ``body`` is its JSON, UTF-8.
+    """*Channel Unsubscribed* as a CloudEvents 1.0 event in structured mode: ``body`` is its JSON, UTF-8.
 
-    ``id`` is the event's ``event_id``, the same each time it is delivered; ``subject`` is who answered, for ordering.
+    ``id`` is the event's ``event_id``, the same each time it is delivered. ``key`` is the same for all events of one
+    address (of one profile, where no address is named): a receiver that spreads events keeps their order by it.
+    ``data`` is what the body says under ``data``: the event's fields. ``seq`` is its place in the ledger.
     """
 
+    seq: int
     id: str
-    subject: str
+    key: str
+    data: Mapping[str, Any]
     body: bytes
 
 

@@ -13,7 +13,7 @@ from .errors import MaysendError
 from .model import Campaign, Project
 from .tokens import LinkSealer
 
-_ONE_CLICK = "List-Unsubscribe=One-Click"
+ONE_CLICK = "List-Unsubscribe=One-Click"
 _TOKEN = "{token}"  # noqa: S105 - the place of a token in a URL
 _PLAIN = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
 
@@ -61,7 +61,7 @@ def headers(project: Project, campaign: Campaign, group_page: str) -> dict[str, 
     """The headers of one message: RFC 2369 and 8058 with the group page's URL, and RFC 2919."""
     return {
         "List-Unsubscribe": f"<{group_page}>",
-        "List-Unsubscribe-Post": _ONE_CLICK,
+        "List-Unsubscribe-Post": ONE_CLICK,
         "List-Id": list_id(project, campaign),
     }
 

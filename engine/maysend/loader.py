@@ -64,7 +64,7 @@ def check(root: Path, plugins: Plugins) -> tuple[Project | None, list[Problem]]:
     look at; it is None where ``project.yaml`` is one of them. A file with problems does not hide those of others, and
     what it declares is not unknown to them.
     """
-    shapes = Shapes(plugins.channel_types, plugins.sink_types)
+    shapes = Shapes(plugins)
     problems: list[Problem] = list(_strays(root))
     settings, found = _settings(root, shapes)
     problems += found

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from .columns import DECLARED, NUMBERS, TIMES, Catalog, ColumnType, Kind, Table
+from .columns import DECLARED, LEDGER_COLUMNS, LEDGER_EVENT, NUMBERS, TIMES, Catalog, ColumnType, Kind, Table
 from .documents import Document
 from .errors import Problem, did_you_mean
 from .events import Default
-from .model import Project, Source, SubscriptionGroup
+from .model import EventTable, Project, Source, SubscriptionGroup
 from .moments import Clock
 from .operators import mistake
 from .where import Condition, Did, Interest, Near, Path, Property, leaves
@@ -88,12 +88,18 @@ def _declared(source: Source) -> Table:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A column as a person wrote it, and the table it should be in, by the name people know it under."""
+    """Where a person wrote of columns, and the table they should be in, by the name it goes under there."""
 
     document: Document
     path: Path
     table: Table
     name: str
+    source: Source
+
+    def hint(self, column: str, type_: ColumnType) -> str:
+        """What to do where a column is text only because a CSV file does not say what its columns are."""
+        bare = type_.kind == "text" and ".csv" in self.source.location.lower() and column not in self.source.columns
+        return '; declare its type under "columns" in project.yaml' if bare else ""
 
 
 class _Pass:
@@ -111,20 +117,22 @@ class _Pass:
     def _tables(self) -> Iterator[Problem]:
         project, document = self.project, self.project.document
         if (profiles := self.catalog.profiles) is not None:
-            place = _Place(document, ("profiles",), profiles, project.profiles.source.location)
+            place = _Place(document, ("profiles",), profiles, project.profiles.source.location, project.profiles.source)
             yield from self._kept(place, ("key",), project.profiles.key, _KEYS, "an integer or text")
             yield from self._declarations(place, project.profiles.source)
             for channel in project.channels.values():
-                place = _Place(channel.document, (), profiles, project.profiles.source.location)
+                place = _Place(
+                    channel.document, (), profiles, project.profiles.source.location, project.profiles.source
+                )
                 yield from self._kept(place, ("address",), channel.address, _KEYS, "text")
         for name, event in project.events.items():
             if (table := self.catalog.events.get(name)) is not None:
-                place = _Place(document, ("events", name), table, event.source.location)
+                place = _Place(document, ("events", name), table, event.source.location, event.source)
                 yield from self._kept(place, ("profile",), event.profile, _KEYS, "an integer or text")
                 yield from self._kept(place, ("at",), event.at, TIMES, "a date or timestamp")
                 yield from self._declarations(place, event.source)
         if (sends := project.sends) and (table := self.catalog.sends) is not None:
-            place = _Place(document, ("sends",), table, sends.source.location)
+            place = _Place(document, ("sends",), table, sends.source.location, sends.source)
             yield from self._kept(place, ("profile",), sends.profile, _KEYS, "an integer or text")
             yield from self._kept(place, ("channel",), sends.channel, _TEXT, "text")
             yield from self._kept(place, ("at",), sends.at, TIMES, "a date or timestamp")
@@ -140,15 +148,14 @@ class _Pass:
         """The problems of a column that ``path`` declares for a purpose of its own, and that must be of some kind."""
         path = (*place.path, *path)
         if (type_ := self._type(place, column)) and type_.kind not in kinds:
-            yield place.document.problem(
-                path, f'column "{column}" of {place.name} is of type {type_}, and must be {wanted}'
-            )
+            message = f'column "{column}" of {place.name} is of type {type_}, and must be {wanted}'
+            yield place.document.problem(path, message + place.hint(column, type_))
         elif not type_ and self.complete:
             yield place.document.problem(path, self._missing(place, column))
 
     def _type(self, place: _Place, column: str) -> ColumnType | None:
-        if column not in place.table:
-            self.untyped.add((place.name, column))
+        if column not in place.table and place.table is not LEDGER_COLUMNS:
+            self.untyped.add((place.source.location, column))
         return place.table.get(column)
 
     def _missing(self, place: _Place, column: str) -> str:
@@ -158,10 +165,15 @@ class _Pass:
         for leaf in leaves(condition):
             match leaf:
                 case Property() if self.catalog.profiles is not None:
-                    place = _Place(document, leaf.at, self.catalog.profiles, "profiles")
+                    source = self.project.profiles.source
+                    place = _Place(document, leaf.at, self.catalog.profiles, "profiles", source)
                     yield from self._property(place, leaf)
-                case Did() | Interest() if leaf.event in self.catalog.events:
-                    yield from self._about_event(document, leaf)
+                case Did() | Interest() if leaf.event == LEDGER_EVENT:
+                    ledger = EventTable(Source("ledger", "ledger"), "profile", "occurred_at")
+                    yield from self._about_event(document, leaf, ledger, LEDGER_COLUMNS)
+                case Did() | Interest() if leaf.event in self.project.events and leaf.event in self.catalog.events:
+                    event, table = self.project.events[leaf.event], self.catalog.events[leaf.event]
+                    yield from self._about_event(document, leaf, event, table)
 
     def _property(self, place: _Place, leaf: Property) -> Iterator[Problem]:
         columns = leaf.column if isinstance(leaf.column, tuple) else (leaf.column,)
@@ -171,19 +183,22 @@ class _Pass:
                 yield from self._unknown(place, path, column)
             elif isinstance(leaf.operand, Near):
                 if type_.kind not in NUMBERS:
-                    yield place.document.problem(path, f'"{column}" is of type {type_}, and near takes numbers')
+                    unfit = f'"{column}" is of type {type_}, and near takes numbers{place.hint(column, type_)}'
+                    yield place.document.problem(path, unfit)
             elif message := mistake(leaf.operator, leaf.operand, type_, self.clock):
-                yield place.document.problem((*leaf.at, leaf.operator), f'"{column}" {message}')
+                unfit = f'"{column}" {message}{place.hint(column, type_)}'
+                yield place.document.problem((*leaf.at, leaf.operator), unfit)
 
     def _unknown(self, place: _Place, path: Path, column: str) -> Iterator[Problem]:
-        if self.complete:
+        if self.complete or place.table is LEDGER_COLUMNS:
             yield place.document.problem(
                 path, f'unknown property "{column}" of {place.name}{did_you_mean(column, place.table)}'
             )
 
-    def _about_event(self, document: Document, leaf: Did | Interest) -> Iterator[Problem]:
-        table = self.catalog.events[leaf.event]
-        place = _Place(document, leaf.at, table, leaf.event)
+    def _about_event(
+        self, document: Document, leaf: Did | Interest, event: EventTable, table: Table
+    ) -> Iterator[Problem]:
+        place = _Place(document, leaf.at, table, leaf.event, event.source)
         for inner in leaves(leaf.where) if leaf.where else ():
             if isinstance(inner, Property):
                 yield from self._property(place, inner)
@@ -192,7 +207,8 @@ class _Pass:
             if not (type_ := self._type(place, leaf.column)):
                 yield from self._unknown(place, (*path, "property"), leaf.column)
             elif message := mistake(leaf.operator, leaf.operand, type_, self.clock):
-                yield document.problem((*path, leaf.operator), f'"{leaf.column}" {message}')
+                unfit = f'"{leaf.column}" {message}{place.hint(leaf.column, type_)}'
+                yield document.problem((*path, leaf.operator), unfit)
             return
         for measure in leaf.measures:
             if measure.of is None:
@@ -201,8 +217,9 @@ class _Pass:
             if not (type_ := self._type(place, measure.of)):
                 yield from self._unknown(place, path, measure.of)
             elif type_.kind not in NUMBERS:
-                yield document.problem(path, f'"{measure.of}" is of type {type_}, and {measure.kind} takes numbers')
-        if leaf.event in self.project.events and (at := table.get(self.project.events[leaf.event].at)):
+                unfit = f'"{measure.of}" is of type {type_}, and {measure.kind} takes numbers'
+                yield document.problem(path, unfit + place.hint(measure.of, type_))
+        if at := table.get(event.at):
             yield from self._about_time(document, leaf, at)
 
     def _about_time(self, document: Document, leaf: Did, at: ColumnType) -> Iterator[Problem]:

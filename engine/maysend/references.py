@@ -8,15 +8,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from .assembly import DEFAULT_ACTIVE_GROUPS, campaign, segment
+from .columns import LEDGER_EVENT
 from .documents import Document
 from .errors import Problem, did_you_mean
 from .model import Campaign, Segment
 from .plugins import Plugins
 from .values import unreadable
 from .where import Condition, Did, InGroups, InList, InSegment, Interest, OnChannel, Path, leaves
-
-LEDGER_EVENT = "Channel Unsubscribed"
-"""The event that comes from the ledger, and that no project declares."""
 
 _MOST_CUSTOM_CONTROL_GROUPS = 10
 
@@ -43,7 +41,8 @@ class Declared:
         if self.settings:
             yield from _settings(self, self.settings)
         for document in self.documents["channel"].values():
-            yield from _type(self.plugins, document, ("type",), "channel type", self.plugins.channel_types)
+            name, known = document.data["type"], self.plugins.channel_types
+            yield from _brought(self.plugins, document, ("type",), "channel type", name, known)
         for document in self.documents["subscription_group"].values():
             yield from self.unknown("channel", document, ("channel",), document.data["channel"])
         segments = {name: segment(name, document) for name, document in self.documents["segment"].items()}
@@ -79,11 +78,19 @@ def _settings(declared: Declared, document: Document) -> Iterator[Problem]:
         yield document.problem(
             ("frequency_caps",), 'frequency caps count sends; declare the table of them under "sends"', key=True
         )
-    for index, _ in enumerate(data.get("sinks", ())):
-        path: Path = ("sinks", index, "type")
-        yield from _type(declared.plugins, document, path, "sink type", declared.plugins.sink_types)
+    plugins = declared.plugins
+    for index, sink in enumerate(data.get("sinks", ())):
+        yield from _brought(plugins, document, ("sinks", index, "type"), "sink type", sink["type"], plugins.sink_types)
+        if (name := _sink_name(sink)) in map(_sink_name, data["sinks"][:index]):
+            yield document.problem(("sinks", index), f'another sink is named "{name}"; give this one a "name" of its own')
+    if renderer := data.get("pages", {}).get("renderer"):
+        path: Path = ("pages", "renderer")
+        yield from _brought(plugins, document, path, "page renderer", renderer, plugins.page_renderers)
     for name, source in data.get("feedback", {}).items():
+        yield from _brought(plugins, document, ("feedback", name), "feedback parser", name, plugins.feedback_parsers)
         yield from declared.unknown("channel", document, ("feedback", name, "channel"), source["channel"])
+    for name in data.get("replies", ()):
+        yield from declared.unknown("channel", document, ("replies", name), name)
     if LEDGER_EVENT in data.get("events", {}):
         yield document.problem(
             ("events", LEDGER_EVENT), f'"{LEDGER_EVENT}" comes from the ledger; name this event otherwise', key=True
@@ -97,6 +104,10 @@ def _settings(declared: Declared, document: Document) -> Iterator[Problem]:
             place,
             f"{active} subscription groups are active, and limits.active_groups is {limit}; archive one to make room",
         )
+
+
+def _sink_name(sink: Mapping[str, Any]) -> str:
+    return str(sink.get("name", sink["type"]))
 
 
 def is_zone(name: str) -> bool:
@@ -118,14 +129,16 @@ def _control_groups(document: Document, groups: Mapping[str, Any]) -> Iterator[P
             yield document.problem(("control_groups", name, "salt"), message)
 
 
-def _type(plugins: Plugins, document: Document, path: Path, words: str, known: Iterable[str]) -> Iterator[Problem]:
-    """A problem where no plugin brings the type that stands at ``path``; a plugin that failed to load may have."""
-    name = document.at(path)
+def _brought(
+    plugins: Plugins, document: Document, path: Path, words: str, name: str, known: Iterable[str]
+) -> Iterator[Problem]:
+    """A problem where no plugin brings what is named; one that failed to load may have."""
     if name not in known:
         failed = "".join(
             f"; plugin {one.name} of {one.distribution} failed to load: {one.error}" for one in plugins.failures
         )
-        yield document.problem(path, f'unknown {words} "{name}"{did_you_mean(name, known)}{failed}')
+        message = f'unknown {words} "{name}"{did_you_mean(name, known)}{failed}'
+        yield document.problem(path, message, key=path[-1] == name)
 
 
 def _condition(declared: Declared, document: Document, condition: Condition) -> Iterator[Problem]:

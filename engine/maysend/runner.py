@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 from sqlglot import exp
 
-from . import defaults, meaning
+from . import defaults, meaning, snapshot
 from .addresses import normalizer
 from .backends.duckdb import DuckDB
-from .columns import Catalog, Table
+from .columns import LEDGER_COLUMNS, Catalog, Table
 from .errors import InvalidProjectError, LedgerError, Problem, SourceError, UnknownNameError, did_you_mean
 from .ledger import Ledger, open_ledger
 from .model import Campaign, Project, Source
@@ -22,22 +22,13 @@ from .plugins import Plugins
 from .targeting import reads
 from .targeting.features import value
 from .targeting.names import column, table
-from .targeting.plan import BLOCK, Asked, Plan
+from .targeting.plan import Asked, Plan, blocks
+from .targeting.preparing import prepare
 from .targeting.standings import ANSWERS
-from .targeting.tables import LEDGER, LEDGER_COLUMNS
+from .targeting.tables import LEDGER
 
 Progress = Callable[[str], None]
 """Told what a run does next, in a few words."""
-
-_ANSWER_COLUMNS = {
-    "channel": "VARCHAR",
-    "level": "VARCHAR",
-    "subject": "VARCHAR",
-    "group": "VARCHAR",
-    "answer": "TINYINT",
-    "suppressed": "BOOLEAN",
-    "seq": "BIGINT",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +44,21 @@ class Run:
     ledger_seq: int
     progress: Progress
 
-    def plans(self, campaigns: Sequence[Campaign], *, keep: bool, only: exp.Expr | None = None) -> Iterator[Plan]:
-        """The campaigns decided, a block at a time; each plan can be read until the next is asked for."""
-        for start in range(0, len(campaigns), BLOCK):
-            asked = [Asked(self.project, campaign) for campaign in campaigns[start : start + BLOCK]]
-            self.progress(f"deciding {len(asked)} of {len(campaigns)} campaigns")
-            plan = Plan(asked, self.plugins.channel_types, self.catalog, self.clock)
+    def plans(self, campaigns: Sequence[Campaign], *, only: exp.Expr | None = None) -> Iterator[Plan]:
+        """The campaigns decided, a block at a time; each plan can be read until the next is asked for.
+
+        ``only`` restricts the profiles (``p``).
+        """
+        types, decided = self.plugins.channel_types, 0
+        asked = [Asked(self.project, campaign) for campaign in campaigns]
+        for block in blocks(asked, types, self.catalog, self.clock):
+            decided += len(block)
+            self.progress(f"deciding {decided} of {len(campaigns)} campaigns")
+            plan = Plan(block, types, self.catalog, self.clock)
             self._open_lists(plan)
             if plan.reads_ledger:
                 self._land_ledger()
-            plan.prepare(self.backend, only=only, keep=keep)
+            prepare(plan, self.backend, only=only)
             yield plan
 
     def _land_ledger(self) -> None:
@@ -109,8 +105,8 @@ def opened(
         catalog, problems = open_sources(project, backend)
         problems += meaning.problems(project, catalog, clock)
         progress("reading answers")
-        seq = ledger.last_seq()
-        backend.land(ANSWERS, _ANSWER_COLUMNS, ledger.answers())
+        people = snapshot.people(project, plugins.channel_types, catalog.profiles or {})
+        seq = snapshot.land(ledger, backend, snapshot.place(project), ANSWERS, people)
         problems += memory_problems(project, plugins, ledger, backend, catalog, clock)
         if problems:
             raise InvalidProjectError(problems)
@@ -192,7 +188,7 @@ def check(project: Project, as_of: datetime, plugins: Plugins) -> list[Problem]:
         problems += meaning.problems(project, catalog, clock)
         try:
             with open_ledger(project.ledger, project.root) as ledger:
-                backend.land(ANSWERS, _ANSWER_COLUMNS, ledger.answers())
+                backend.land(ANSWERS, snapshot.COLUMNS, ledger.answers())
                 return problems + memory_problems(project, plugins, ledger, backend, catalog, clock)
         except LedgerError as error:
             return [*problems, project.document.problem(("ledger",), str(error))]
@@ -213,7 +209,7 @@ def decide(project: Project, as_of: datetime, plugins: Plugins) -> dict[str, dic
     """Every profile's reason for every campaign: campaign to key (as text) to reason."""
     found: dict[str, dict[str, str]] = {}
     with opened(project, as_of, plugins) as run:
-        for plan in run.plans(chosen(project, ()), keep=True):
+        for plan in run.plans(chosen(project, ())):
             for index, asked in enumerate(plan.asked):
                 rows = run.backend.rows(reads.reasons(plan, index))
                 found[asked.campaign.name] = {str(key): reason for key, _, reason in rows}

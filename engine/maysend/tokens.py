@@ -113,10 +113,15 @@ def new_key() -> str:
 
 def keys_from_environment() -> tuple[bytes, ...]:
     """The keys in MAYSEND_KEYS, newest first. Raises KeysError where there is none, or one that is not a key."""
-    texts = [text.strip() for text in os.environ.get(VARIABLE, "").split(",") if text.strip()]
+    return read_keys(os.environ.get(VARIABLE, ""))
+
+
+def read_keys(text: str) -> tuple[bytes, ...]:
+    """Keys from comma-separated text. Raises KeysError where there is none, or one that is not a key."""
+    texts = [part.strip() for part in text.split(",") if part.strip()]
     if not texts:
         raise KeysError(f"{VARIABLE} is not set, and links need a key; `maysend keys new` makes one to put there")
-    return tuple(_read_key(text, place) for place, text in enumerate(texts, 1))
+    return tuple(_read_key(part, place) for place, part in enumerate(texts, 1))
 
 
 def fingerprint(key: bytes) -> str:

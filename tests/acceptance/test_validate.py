@@ -45,7 +45,7 @@ def test_offline_goes_by_the_declared_types(tmp_path: Path, maysend: Run) -> Non
         "where: {any: [{property: age, equals: NO}, {property: cuontry, in: [NO]}]}"
     )
     done = maysend("validate", "--offline", cwd=root, code=1)
-    assert done.stdout == 'segments/norwegians.yaml:1:38: "age" is a number, and "NO" is not\n'
+    assert done.stdout == 'segments/norwegians.yaml:1:39: "age" is a number, and "NO" is not\n'
 
 
 def test_json_has_every_problem_with_its_place(project: Path, maysend_json: Run) -> None:

@@ -26,7 +26,8 @@ _LEDGER_WORDS = ["email", "sms", "news", "bounced"]
 
 
 Columns = tuple[tuple[str, str], ...]
-Events = tuple[tuple[str, Columns], ...]
+Events = tuple[tuple[str, Columns, bool], ...]
+"""Name, columns, and whether such an event has a time of day."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def conditions(names: Names, depth: int = 4) -> Strategy:
 
 
 def _combined(inner: Strategy) -> Strategy:
-    some = st.lists(inner, min_size=1, max_size=3)
+    some = st.lists(inner, min_size=2, max_size=4)
     return either(
         inner.map(lambda item: {"not": item}),
         some.map(lambda items: {"all": items}),
@@ -62,7 +63,7 @@ def leaves(names: Names) -> Strategy:
     """Any leaf."""
     did = behaviour(names.events)
     kinds = [
-        properties(names.columns),
+        *[properties(names.columns)] * 4,
         did,
         did,
         interests(names.events),
@@ -117,8 +118,8 @@ def operators(kind: str, *, of_column: bool = True) -> Strategy:
 
 def behaviour(events: Events) -> Strategy:
     """``did`` and ``did_not``, of declared events and of the ledger's."""
-    of_ledger = _optional_filters(_ledger_where())
-    declared = [_did(name, _optional_filters(_where(columns)), columns) for name, columns in events]
+    of_ledger = _optional_filters(_ledger_where(), timed=True)
+    declared = [_did(name, _optional_filters(_where(columns), timed=timed), columns) for name, columns, timed in events]
     return either(*declared, *declared, _did(LEDGER_EVENT, of_ledger, ()))
 
 
@@ -126,18 +127,18 @@ def interests(events: Events) -> Strategy:
     """``most_often`` and ``share``."""
     return either(
         *(
-            _interest(name, column, kind, columns)
-            for name, columns in events
+            _interest(name, column, kind, columns, timed=timed)
+            for name, columns, timed in events
             for column, kind in columns
             if kind in ("text", "integer", "boolean", "date")
         )
     )
 
 
-def _interest(event: str, column: str, kind: str, columns: Columns) -> Strategy:
+def _interest(event: str, column: str, kind: str, columns: Columns, *, timed: bool) -> Strategy:
     about = st.fixed_dictionaries(
         {"event": st.just(event), "property": st.just(column)},
-        optional={"within": _past(), "where": _where(columns)},
+        optional={"within": _past(timed=timed), "where": _where(columns)},
     )
     operator = operators(kind, of_column=False)
     shares = st.tuples(about, _one([50, 33.3, 100, 0.1, 66.7]), operator)
@@ -157,22 +158,28 @@ def _did(name: str, filters: dict[str, Strategy], columns: Columns) -> Strategy:
     flags = {"first_time": st.just(True), "including_never": st.just(True)}
     optional = {**filters, **measures, **flags}
     verbs = _one(["did", "did_not"])
-    return st.builds(lambda verb, rest: {verb: name, **rest}, verbs, _few(optional))
+    return st.builds(lambda verb, rest: {verb: name, **_meant(rest)}, verbs, _few(optional))
 
 
-def _optional_filters(where: Strategy) -> dict[str, Strategy]:
-    moments = interval("instant")
+def _meant(rest: dict[str, Any]) -> dict[str, Any]:
+    """``including_never`` is refused without a measure: it says how a measure takes those who never did it."""
+    measured = rest.keys() & {"count", "sum", "average"}
+    return rest if measured else {key: value for key, value in rest.items() if key != "including_never"}
+
+
+def _optional_filters(where: Strategy, *, timed: bool) -> dict[str, Strategy]:
+    moment = either(*(operand(kind) for kind in (TIMES if timed else ["date"])))
     last_time = {
-        "before": operand("instant"),
-        "after": operand("timestamp"),
-        "between": moments,
+        "before": moment,
+        "after": moment,
+        "between": interval("instant" if timed else "date"),
         "within": _one(LENGTHS).map(lambda length: {"last": length}),
     }
-    return {
-        "within": _past(),
+    hours = st.lists(_one(HOURS), min_size=2, max_size=2).map(lambda pair: {"between": pair})
+    return ({"time_of_day": hours} if timed else {}) | {
+        "within": _past(timed=timed),
         "where": where,
         "last_time": _one_key(last_time),
-        "time_of_day": st.lists(_one(HOURS), min_size=2, max_size=2).map(lambda pair: {"between": pair}),
         "day_of_week": st.lists(_one(DAYS), min_size=1, max_size=4, unique=True),
     }
 
@@ -191,8 +198,8 @@ def _ledger_where() -> Strategy:
     return on_text | st.booleans().map(lambda yes: {"property": "resubscribed", "equals": yes})
 
 
-def _past() -> Strategy:
-    between = either(*(interval(kind) for kind in TIMES)).map(lambda pair: {"between": pair})
+def _past(*, timed: bool) -> Strategy:
+    between = either(*(interval(kind) for kind in (TIMES if timed else ["date"]))).map(lambda pair: {"between": pair})
     return either(_one(LENGTHS).map(lambda length: {"last": length}), between)
 
 

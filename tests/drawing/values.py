@@ -54,19 +54,13 @@ AGO = [
     timedelta(),
     timedelta(days=1),
     timedelta(days=7),
-    timedelta(days=7, microseconds=1),
-    timedelta(seconds=1),
     timedelta(seconds=-1),
+    timedelta(days=7, microseconds=1),
     timedelta(hours=3),
-    timedelta(hours=24),
-    timedelta(days=30),
     timedelta(days=31),
-    timedelta(days=90),
     timedelta(days=365),
     timedelta(days=366),
-    timedelta(days=-1),
     timedelta(days=-7),
-    timedelta(days=-40),
 ]
 TIMES = ("date", "timestamp", "instant")
 LENGTHS = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -51,7 +52,7 @@ PLACES: dict[str, list[Any]] = {
     "lon": [2.3522, 2.1204, 180.0, -180.0, "-inf"],
 }
 ARCHIVED = "old"
-SEGMENTS = ("s0", "s1", "s2", "s3")
+SEGMENTS = ("s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7")
 SUMMABLE_INTEGERS = [0, 1, -1, 3]
 CHANNELS: dict[str, dict[str, str]] = {
     "email": {"type": "email", "address": "email"},
@@ -101,8 +102,8 @@ def worlds(draw: st.DrawFn) -> World:
     charged = {**_charged(key_kind), "at": draw(st.sampled_from(TIMES))}
     sent = {"to": key_kind, "channel": "text", "at": draw(st.sampled_from(TIMES))}
     segments: dict[str, Any] = {}
-    for name in SEGMENTS[: draw(st.integers(1, len(SEGMENTS)))]:
-        segments[name] = draw(conditions(_names(key_kind, len(segments))))
+    for name in SEGMENTS[: draw(st.sampled_from([1, 8, 7, 6]))]:
+        segments[name] = draw(conditions(_names(key_kind, len(segments), timed=charged["at"] != "date")))
     campaigns = draw(st.lists(_campaign(len(segments)), min_size=1, max_size=5))
     world = World(
         as_of=era.as_of.isoformat(),
@@ -118,7 +119,7 @@ def worlds(draw: st.DrawFn) -> World:
         channels=CHANNELS,
         groups=draw(_groups()),
         segments=segments,
-        campaigns={f"c{number}": campaign for number, campaign in enumerate(campaigns)},
+        campaigns=_alone(segments) | {f"c{number}": campaign for number, campaign in enumerate(campaigns)},
         frequency_caps=draw(_caps()),
         control_groups=draw(_control_groups()),
         facts=draw(st.lists(_fact(key_kind), max_size=20)),
@@ -130,11 +131,16 @@ def worlds(draw: st.DrawFn) -> World:
     return World(era.settle(world))
 
 
+def _alone(segments: Iterable[str]) -> dict[str, Any]:
+    """A campaign for each segment, which shows who is in it."""
+    return {f"of_{name}": {"channel": "email", "audience": {"include": [name]}} for name in segments}
+
+
 @cache
-def _names(key_kind: str, segments: int) -> Names:
+def _names(key_kind: str, segments: int, *, timed: bool) -> Names:
     """What the next segment may name; conditions on events leave their time to ``within``."""
     charged = tuple(column for column in _charged(key_kind).items() if column[0] != "at")
-    events = (("Charged", charged), ("It's open", tuple(OPENED.items())))
+    events = (("Charged", charged, timed), ("It's open", tuple(OPENED.items()), True))
     columns = (("id", key_kind), *COLUMNS.items())
     active = tuple(name for name in GROUPS if name != ARCHIVED)
     return Names(columns, events, active, tuple(CHANNELS), LISTS, SEGMENTS[:segments])
@@ -152,7 +158,7 @@ def _profiles(key_kind: str) -> Strategy:
     others |= {name: st.sampled_from(pool) for name, pool in PLACES.items()}
     row = st.fixed_dictionaries({"id": st.sampled_from(KEYS[key_kind]), **addresses}, optional=others)
     few, many = (st.lists(row, min_size=least, max_size=12, unique_by=lambda each: each["id"]) for least in (0, 6))
-    return either(few, many, many)
+    return either(few, many, many, many)
 
 
 @cache

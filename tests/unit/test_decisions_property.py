@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,15 @@ from hypothesis import HealthCheck, given, seed, settings
 import oracle
 from drawing import World, worlds
 from engine import decisions
+from maysend.errors import InvalidProjectError, Problem
 
 Property = Callable[[World], None]
 ROUND = 10
 """Worlds drawn from one seed; from the eleventh on, hypothesis would mostly vary those that it has drawn."""
+
+
+LEFT_OUT = {"not_in_audience", "no_address", "suppressed", "channel_unsubscribed", "group_unsubscribed"}
+EVERYONE = {"bucket": {"between": [0, 999]}}
 
 
 def draw(number: int, holds: Property) -> None:
@@ -36,19 +41,19 @@ def test_engine_decides_as_the_oracle_at_length(number: int) -> None:
     draw(number, compare)
 
 
-@pytest.mark.parametrize("number", range(100, 105))
+@pytest.mark.parametrize("number", range(100, 103))
 def test_nobody_who_said_no_is_included(number: int) -> None:
     draw(number, keeps_the_law)
 
 
-@pytest.mark.parametrize("number", range(200, 205))
+@pytest.mark.parametrize("number", range(200, 202))
 def test_a_rename_changes_no_decision(number: int) -> None:
     draw(number, survives_renames)
 
 
 def keeps_the_law(world: World) -> None:
     """Reasons add up to the population; who is suppressed or unsubscribed is never in an audience."""
-    decided = by_engine(world)
+    world, decided = by_engine(world)
     read = oracle.read(world)
     consent = oracle.Consent(read)
     for name, campaign in world["campaigns"].items():
@@ -66,27 +71,52 @@ def keeps_the_law(world: World) -> None:
 
 def survives_renames(world: World) -> None:
     """Campaigns and segments under other names, in another order."""
-    new = {name: f"renamed_{9 - int(name[1:])}" for name in (*world["segments"], *world["campaigns"])}
+    world, decided = by_engine(world)
+    new = {name: f"renamed_{name[::-1]}" for name in (*world["segments"], *world["campaigns"])}
     renamed = World(
         world,
         segments={new[name]: _renamed(where, new) for name, where in world["segments"].items()},
         campaigns={new[name]: _renamed(campaign, new) for name, campaign in world["campaigns"].items()},
     )
-    decided = by_engine(world)
-    assert by_engine(renamed) == {new[name]: reasons for name, reasons in decided.items()}
+    assert by_engine(renamed)[1] == {new[name]: reasons for name, reasons in decided.items()}
 
 
 def compare(world: World) -> None:
-    expected = {
+    world, decided = by_engine(world)
+    assert decided == by_oracle(world)
+
+
+def by_engine(world: World) -> tuple[World, dict[str, dict[str, str]]]:
+    """What the engine decides, and the world without the audiences that it refused because nobody can be in them."""
+    try:
+        with tempfile.TemporaryDirectory() as directory:
+            return world, decisions(world, Path(directory))
+    except InvalidProjectError as error:
+        return by_engine(without_empty_audiences(world, error.problems))
+
+
+def by_oracle(world: World) -> dict[str, dict[str, str]]:
+    return {
         campaign: {str(key): reason for key, reason in reasons.items()}
         for campaign, reasons in oracle.decide(world).items()
     }
-    assert by_engine(world) == expected
 
 
-def by_engine(world: World) -> dict[str, dict[str, str]]:
-    with tempfile.TemporaryDirectory() as directory:
-        return decisions(world, Path(directory))
+def without_empty_audiences(world: World, problems: Iterable[Problem]) -> World:
+    """The world without what ``problems`` call empty for ever; in this world at least it must be."""
+    segments, campaigns = dict(world["segments"]), dict(world["campaigns"])
+    for problem in problems:
+        assert "nobody can be in this" in problem.message, problem
+        name = Path(problem.file).stem
+        if problem.file.startswith("segments/"):
+            asked = {"channel": "email", "audience": {"include": [name]}}
+            reasons = by_oracle(World(world, campaigns={name: asked}))[name].values()
+            assert set(reasons) <= {"not_in_audience"}, problem
+            segments[name] = EVERYONE
+        else:
+            assert set(by_oracle(world)[name].values()) <= LEFT_OUT, problem
+            del campaigns[name]
+    return World(world, segments=segments, campaigns=campaigns)
 
 
 def _renamed(part: Any, new: dict[str, str]) -> Any:

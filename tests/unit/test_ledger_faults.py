@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -51,7 +51,7 @@ def test_an_append_that_waits_too_long_is_refused_and_can_be_tried_again(
 ) -> None:
     monkeypatch.setattr(stores, "BUSY_SECONDS", 1)
     with open_ledger(ledger_url, tmp_path, create=True) as other, open_ledger(ledger_url, tmp_path) as ledger:
-        with held(other), pytest.raises(LedgerError, match="is held by another process .* nothing was recorded"):
+        with held(other), pytest.raises(LedgerError, match=r"is held by another process .* nothing was recorded"):
             ledger.append([no("mine")])
         assert ledger.append([no("mine")])[0]
         assert [event.profile for event in ledger.events()] == ["other", "mine"]
@@ -111,13 +111,17 @@ def test_a_full_or_read_only_disk_is_told_in_one_line(
         ledger._engine.dispose()
         event.listen(ledger._engine, "connect", lambda connection, _: connection.execute(pragma))
         with pytest.raises(LedgerError, match=message) as raised:
-            for number in range(100):
-                kept += [e.profile for e in ledger.append([no(f"{number} {n} {'x' * 100}") for n in range(20)]) if e]
+            _fill(ledger, kept)
         assert "\n" not in str(raised.value)
     with open_ledger(sqlite_url, tmp_path) as ledger:
         assert [event.profile for event in ledger.events()] == kept
         assert ledger.verify().faults == []
         assert ledger.append([no("next")])[0]
+
+
+def _fill(ledger: Ledger, kept: list[str | None]) -> None:
+    for number in range(100):
+        kept += [e.profile for e in ledger.append([no(f"{number} {n} {'x' * 100}") for n in range(20)]) if e]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -157,7 +161,7 @@ def test_a_server_lost_in_mid_commit_is_outlasted(
     with open_ledger(url.render_as_string(hide_password=False), tmp_path) as ledger:
         proxy.cut(moment)
         (event,) = ledger.append([no("1")])
-        assert proxy.has_cut
+        assert proxy.has_cut.is_set()
         assert event
         assert list(ledger.events()) == [event]
         assert ledger.append([no("1")]) == [None]
@@ -186,7 +190,8 @@ class _Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._moment: str | None = None
-        self.has_cut = False
+        self.has_cut = threading.Event()
+        self._deaf: set[socket.socket] = set()
         self._lines: list[socket.socket] = []
 
     def __enter__(self) -> _Proxy:
@@ -194,16 +199,17 @@ class _Proxy:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._hang_up()
-        self._listener.close()
+        self._close()
+
+    def _close(self) -> None:
+        for line in (self._listener, *self._lines):
+            _hang_up(line)
 
     def cut(self, moment: str) -> None:
-        """Cut the next COMMIT ``before`` it reaches the server, ``after`` the server did it, or everything ``for good``."""
+        """Cut ``before`` the next COMMIT reaches the server, ``after`` the server did it, or ``for good``."""
         self._moment = moment
         if moment == "for good":
-            self._listener.shutdown(socket.SHUT_RDWR)
-            self._listener.close()
-            self._hang_up()
+            self._close()
 
     def _accept(self) -> None:
         server = make_url(POSTGRES)
@@ -218,30 +224,26 @@ class _Proxy:
             threading.Thread(target=self._back, args=(upstream, client), daemon=True).start()
 
     def _forward(self, client: socket.socket, upstream: socket.socket) -> None:
-        with closing(client), closing(upstream):
-            while data := _receive(client):
-                if self._moment and b"COMMIT" in data:
-                    moment, self._moment = self._moment, None
-                    self.has_cut = True
-                    if moment == "after":
-                        self._lines.remove(client)
-                        upstream.sendall(data)
-                        threading.Event().wait(0.3)  # the server commits, and nobody hears of it
-                    return
-                upstream.sendall(data)
+        while data := _receive(client):
+            if self._moment and b"COMMIT" in data:
+                moment, self._moment = self._moment, None
+                if moment == "after":
+                    self._deaf.add(client)
+                    upstream.sendall(data)
+                    self.has_cut.wait(10)
+                self.has_cut.set()
+                break
+            upstream.sendall(data)
+        _hang_up(client)
+        _hang_up(upstream)
 
     def _back(self, upstream: socket.socket, client: socket.socket) -> None:
         while data := _receive(upstream):
-            if self.has_cut and client not in self._lines:
+            if client in self._deaf:
+                self.has_cut.set()
                 return
-            try:
+            with suppress(OSError):
                 client.sendall(data)
-            except OSError:
-                return
-
-    def _hang_up(self) -> None:
-        for line in self._lines:
-            line.close()
 
 
 def _receive(line: socket.socket) -> bytes:
@@ -249,3 +251,9 @@ def _receive(line: socket.socket) -> bytes:
         return line.recv(65536)
     except OSError:
         return b""
+
+
+def _hang_up(line: socket.socket) -> None:
+    with suppress(OSError):
+        line.shutdown(socket.SHUT_RDWR)
+    line.close()

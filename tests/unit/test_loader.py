@@ -13,6 +13,7 @@ import yaml
 
 from maysend import ChannelType, loader, plugins
 from maysend.errors import InvalidProjectError, MaysendError
+from maysend.hookspecs import FeedbackParser, SinkType
 from maysend.model import ControlGroup, FrequencyCap, GroupClause, TargetCap
 from maysend.where import All, Comparison, Did, InGroups, Measure, Property
 
@@ -26,7 +27,6 @@ frequency_caps: [{channel: email, at_most: 3, days: 7}]
 control_groups: {system: {percent: 5, salt: s1}, loyalty: {percent: 2.5, salt: s2}}
 ledger: "postgresql://maysend:${MAYSEND_TEST_PASSWORD}@db/maysend"
 pages: {base_url: "https://mail.example.com", renderer: default, origins: ["https://example.com"]}
-feedback: {ses: {channel: email, topics: ["arn:aws:sns:eu-west-1:1:t"]}}
 """
 GROUP = "title: {name}\nchannel: email\ndefault: subscribed\nstatus: {status}\n"
 WIN_BACK = """\
@@ -134,7 +134,7 @@ def test_the_nearest_project_is_found_upward_and_only_where_asked(write: Write) 
         MaysendError, match=r'^no project\.yaml in .*/campaigns; "maysend init DIR" makes an example project$'
     ):
         loader.find(inside, upward=False)
-    with pytest.raises(MaysendError, match="^.*/nowhere is not a directory$"):
+    with pytest.raises(MaysendError, match=r"^.*/nowhere is not a directory$"):
         loader.find(root / "nowhere", upward=True)
 
 
@@ -193,7 +193,7 @@ def test_an_eleventh_custom_control_group_is_one_too_many(write: Write) -> None:
     text = PROJECT.replace("control_groups: {", "limits: {active_groups: 3}\n#").replace("loyalty", "c1")
     root = write(**{"project.yaml": f"{text}control_groups:\n{eleven}", "campaigns/receipt.yaml": "channel: email\n"})
     assert problems(root) == [
-        "project.yaml:12:1: 11 custom control groups, and 10 are the most there can be",
+        "project.yaml:11:1: 11 custom control groups, and 10 are the most there can be",
     ]
 
 
@@ -201,11 +201,9 @@ def test_a_plugin_that_failed_to_load_is_named_where_its_channel_type_is_missed(
     failed = plugins.Loaded("telex", "maysend-telex", "1.0", "ImportError: no module named telex")
     loaded = plugins.load()
     root = write(**{"channels/telex.yaml": "type: telex\naddress: telex\n"})
-    assert problems(root, replace(loaded, loaded=(*loaded.loaded, failed))) == [
-        'channels/telex.yaml:1:7: unknown channel type "telex"; known: '
-        f"{', '.join(sorted(loaded.channel_types))}; "
-        "plugin telex of maysend-telex failed to load: ImportError: no module named telex"
-    ]
+    (problem,) = problems(root, replace(loaded, loaded=(*loaded.loaded, failed)))
+    assert problem.startswith('channels/telex.yaml:1:7: unknown channel type "telex"; known: email, ')
+    assert problem.endswith("; plugin telex of maysend-telex failed to load: ImportError: no module named telex")
 
 
 def test_settings_of_a_channel_type_are_checked_like_our_own(write: Write) -> None:
@@ -243,5 +241,31 @@ def test_three_hundred_declarations_load_within_five_times_of_reading_them(write
     def fastest(work: Callable[[], object]) -> float:
         return min(timeit.repeat(work, number=1, repeat=5))
 
-    reading = fastest(lambda: [yaml.load(file.read_bytes(), yaml.CSafeLoader) for file in files])  # noqa: S506
+    reading = fastest(lambda: [yaml.load(file.read_bytes(), yaml.CSafeLoader) for file in files])
     assert fastest(lambda: loader.load(root, loaded)) < 5 * reading
+
+
+def test_settings_of_a_sink_type_are_checked_where_they_stand(write: Write) -> None:
+    telex = SinkType("telex", open=lambda _: None, settings={"line": {"type": "integer"}}, required=("line",))
+    loaded = plugins.load()
+    loaded = replace(loaded, registered={**loaded.registered, "register_sink_types": {"telex": telex}})
+    sinks = "sinks:\n  - {type: telex, line: 3, name: oslo}\n  - {type: telex, lime: 3}\n  - {type: telx}\n"
+    assert problems(write(**{"project.yaml": PROJECT + sinks}), loaded) == [
+        'project.yaml:12:19: unknown key "lime"; did you mean "line"?',
+    ]
+    root = write(**{"project.yaml": PROJECT + sinks.replace("lime", "line")})
+    assert problems(root, loaded) == ['project.yaml:13:12: unknown sink type "telx"; did you mean "telex"?']
+
+
+def test_feedback_is_checked_by_the_parser_of_its_name(write: Write) -> None:
+    parser = FeedbackParser("post", parse=lambda *_: (), settings={"secret": {"type": "string"}}, required=("secret",))
+    loaded = plugins.load()
+    loaded = replace(loaded, registered={**loaded.registered, "register_feedback_parsers": {"post": parser}})
+    feedback = "feedback:\n  post: {channel: email}\n  pots: {channel: fax}\npages: {renderer: deflaut}\n"
+    text = PROJECT.replace("pages:", "# pages:") + feedback
+    assert problems(write(**{"project.yaml": text}), loaded) == ['project.yaml:11:9: "secret" is missing in "post"']
+    assert problems(write(**{"project.yaml": text.replace("post: {", "post: {secret: x, ")}), loaded) == [
+        'project.yaml:12:3: unknown feedback parser "pots"; did you mean "post"?',
+        'project.yaml:12:19: unknown channel "fax"; known: email',
+        'project.yaml:13:19: unknown page renderer "deflaut"; did you mean "default"?',
+    ]

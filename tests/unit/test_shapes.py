@@ -16,10 +16,20 @@ from maysend import ChannelType, documents
 from maysend.columns import DECLARED
 from maysend.conditions import WEEKDAYS
 from maysend.operators import OPERATORS
+from maysend.plugins import REGISTERED, Plugins
 from maysend.schemas import KINDS, schema
 from maysend.shapes import Shapes
 
 CASES = yaml.safe_load((Path(__file__).parents[1] / "cases" / "declarations" / "shapes.yaml").read_text("utf-8"))
+
+
+def loaded(*channel_types: ChannelType) -> Plugins:
+    """Plugins that bring these channel types and nothing else."""
+    registered: dict[str, dict[str, Any]] = {hook: {} for hook in REGISTERED}
+    registered["register_channel_types"] = {type_.name: type_ for type_ in channel_types}
+    return Plugins((), registered, {})
+
+
 FAX = ChannelType(
     name="fax", title="Fax", address=(), settings={"speed": {"enum": [9600, 14400]}, "cover": {"type": "string"}}
 )
@@ -33,7 +43,7 @@ def test_one_mistake_one_message(kind: str, text: str, messages: str | list[str]
     document, problems = documents.parse(text, "f.yaml")
     assert document
     assert not problems
-    found = sorted(Shapes({"fax": FAX}, {}).problems(kind, document))
+    found = sorted(Shapes(loaded(FAX)).problems(kind, document))
     expected = [messages] if isinstance(messages, str) else messages
     assert [f"{one.line}:{one.column}: {one.message}" for one in found] == expected
 
@@ -45,16 +55,16 @@ def test_one_mistake_one_message(kind: str, text: str, messages: str | list[str]
 def test_a_plugin_whose_settings_are_no_schema_is_named(settings: Mapping[Any, Any]) -> None:
     document, _ = documents.parse("type: fax\naddress: fax", "f.yaml")
     assert document
-    (problem,) = Shapes({"fax": ChannelType("fax", "Fax", (), settings=settings)}, {}).problems("channel", document)
+    (problem,) = Shapes(loaded(ChannelType("fax", "Fax", (), settings=settings))).problems("channel", document)
     assert str(problem).startswith('f.yaml:1:7: channel type "fax" has settings that are not a JSON Schema: ')
 
 
 def test_what_came_from_the_environment_is_never_shown() -> None:
     document, _ = documents.parse("profiles: {source: p.csv, key: id}\nledger: mysql://root:secret@db/x", "f.yaml")
     assert document
-    (problem,) = Shapes({}, {}).problems("project", document, {("ledger",): '"${LEDGER}"'})
+    (problem,) = Shapes(loaded()).problems("project", document, {("ledger",): '"${LEDGER}"'})
     assert problem.message.endswith('not "${LEDGER}"')
-    assert Shapes({}, {}).problems("project", document, {("ledger",): None}) == []
+    assert Shapes(loaded()).problems("project", document, {("ledger",): None}) == []
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -50,8 +50,10 @@ _NULL = "\\N"
 class DuckDB:
     """One in-memory database for one run; temporary data spills to disk. Use as a context manager."""
 
-    def __init__(self, memory: str | None = None) -> None:
+    def __init__(self, memory: str | None = None, threads: int | None = None) -> None:
         settings: dict[str, Any] = dict(_SETTINGS)
+        if threads:
+            settings["threads"] = threads
         if memory:
             settings["memory_limit"] = memory
         self._connection = duckdb.connect(config=settings)
@@ -92,6 +94,20 @@ class DuckDB:
         )
         self._run(created)
 
+    def define(self, name: str, query: exp.Query) -> None:
+        """Name a query, that runs whenever it is read."""
+        self._run(exp.Create(this=_identifier(name), kind="VIEW", expression=query, replace=True))
+
+    def stream(self, query: exp.Query) -> Iterator[tuple[Any, ...]]:
+        """A query's rows as they come; to be read before the next query is run."""
+        return _fetched(self._run(query))
+
+    def view(self, name: str, query: exp.Query) -> None:
+        """Give a query a name."""
+        created = exp.Create(this=_identifier(name), kind="VIEW", expression=query, replace=True)
+        created.set("properties", exp.Properties(expressions=[exp.TemporaryProperty()]))
+        self._run(created)
+
     def rows(self, query: exp.Query) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = self._run(query).fetchall()
         return rows
@@ -101,7 +117,7 @@ class DuckDB:
         with tempfile.TemporaryDirectory(prefix="maysend-") as directory:
             file = Path(directory) / "rows.csv"
             with file.open("w", encoding="utf-8", newline="") as out:
-                writer = csv.writer(out, quoting=csv.QUOTE_ALL)
+                writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n")
                 writer.writerows([_NULL if value is None else value for value in row] for row in rows)
             relation = self._connection.read_csv(
                 str(file),

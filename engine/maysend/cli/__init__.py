@@ -22,6 +22,11 @@ COMMANDS = {
     "import": "Record answers from a file.",
     "export": "Write every recorded answer, or every profile's status, to a file.",
     "erase": "Remove a person from the ledger, and keep their no.",
+    "links": "Write the links and headers of a campaign's messages.",
+    "serve": "Serve the unsubscribe and preference pages.",
+    "deliver": "Deliver events to the sinks.",
+    "keys": "Make and list the keys that seal links.",
+    "check-unsubscribe": "Check any system's unsubscribe link against what mail programs expect.",
     "schema": "Print the JSON Schema of a kind of declaration.",
     "plugins": "List the plugins that are loaded, and those that are not.",
 }

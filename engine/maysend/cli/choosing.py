@@ -58,7 +58,7 @@ def find_subjects(
         raise click.UsageError("say who: either --address or --profile")
     if address is not None:
         return normalize(channel, address), None
-    assert profile is not None  # noqa: S101 - just checked
+    assert profile is not None
     return address_of(profile), profile
 
 
@@ -98,7 +98,7 @@ def _fact(project: Project, choice: Choice, *, subscribed: bool) -> Fact:
     if not (choice.address or choice.profile):
         raise click.UsageError("say who: --address, --profile, or both")
     if choice.group is not None:
-        _check_group(project, channel, choice.group)
+        check_group(project, channel, choice.group)
     if choice.campaign is not None and choice.campaign not in project.campaigns:
         raise UnknownNameError(
             f'there is no campaign "{choice.campaign}"{did_you_mean(choice.campaign, project.campaigns)}'
@@ -117,7 +117,8 @@ def _fact(project: Project, choice: Choice, *, subscribed: bool) -> Fact:
     )
 
 
-def _check_group(project: Project, channel: Channel, name: str) -> None:
+def check_group(project: Project, channel: Channel, name: str) -> None:
+    """Raise UnknownNameError where the channel has no group of that name."""
     known = [group.name for group in project.groups_of(channel.name)]
     if name not in project.groups:
         raise UnknownNameError(f'there is no subscription group "{name}"{did_you_mean(name, known)}')

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .. import plugins, runner
+from .. import plugins, runner, snapshot
 from ..addresses import normalizer
 from ..errors import UnknownNameError
 from ..ledger import Subject, open_ledger
@@ -41,6 +41,7 @@ def command(root: Path, as_json: bool, address: str | None, profile: str | None)
         raise UnknownNameError(f'"{address}" is an address on no channel')
     with open_ledger(project.ledger, project.root) as ledger:
         events = ledger.erase(people)
+    snapshot.forget(snapshot.place(project))
     if as_json:
         print_json({"events": events})
     else:

@@ -46,7 +46,7 @@ def _verify(project: Project, *, as_json: bool) -> None:
         print_json({"events": proof.events, "head": proof.head, "faults": faults})
     else:
         for fault in proof.faults:
-            click.echo(f"event {fault.seq} {fault.message}")
+            click.echo(f"event {fault.seq}: {fault.message}")
         state = f"{len(proof.faults):,} faults" if proof.faults else "the chain is whole"
         click.echo(f"{proof.events:,} events: {state}; head {proof.head}")
     if proof.faults:

@@ -14,8 +14,11 @@ from .. import plugins
 from ..errors import LedgerMissingError
 from ..importing import Outcome, import_answers
 from ..importing.files import answers
+from ..importing.formats import FORMATS, foreign
+from ..importing.rows import Row
 from ..ledger import Ledger, open_ledger
 from ..model import Project
+from .choosing import check_group, find_channel
 from .options import json_option, load, print_json, progress, project_option
 
 SHOWN = 20
@@ -27,21 +30,42 @@ SHOWN = 20
 @click.option("--create", is_flag=True, help="Make the ledger if it is missing.")
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
 @click.option("--allow-resubscribe", is_flag=True, help="Also bring back people who left by their own choice.")
+@click.option("--format", "service", type=click.Choice(sorted(FORMATS)), help="FILE is this service's export.")
+@click.option("--channel", metavar="NAME", help="With --format: the channel it is about (default: the only one).")
+@click.option(
+    "--group", "groups", multiple=True, metavar="[THEIRS=]OURS", help="With --format: which group of ours theirs is."
+)
 @json_option
 @project_option
-def command(root: Path, as_json: bool, file: Path, create: bool, dry_run: bool, allow_resubscribe: bool) -> None:
+def command(
+    root: Path,
+    as_json: bool,
+    file: Path,
+    create: bool,
+    dry_run: bool,
+    allow_resubscribe: bool,
+    service: str | None,
+    channel: str | None,
+    groups: tuple[str, ...],
+) -> None:
     """Record answers from FILE (CSV or Parquet), in the order of occurred_at.
 
     Its columns are channel, group, address, profile, status (subscribed or unsubscribed), occurred_at, type and
     reason, empty where they do not apply. Exit code 1 where a row is refused; the others are recorded.
+
+    With --format, FILE is what another service exports (CSV or JSON). A group of theirs that has the name of ours needs
+    no --group; --group OURS alone is for a file that names none.
     """
     project = load(root)
+    rows = _foreign(project, file, service, channel, groups) if service else answers(file)
+    if not service and (channel or groups):
+        raise click.UsageError("--channel and --group go with --format; answers name their own")
     with _opened(project, create=create, dry_run=dry_run) as ledger, progress() as tell:
         outcome = import_answers(
             project,
             plugins.load().channel_types,
             ledger,
-            answers(file),
+            rows,
             dry_run=dry_run,
             allow_resubscribe=allow_resubscribe,
             progress=lambda so_far: tell(_summary(so_far)),
@@ -54,6 +78,16 @@ def command(root: Path, as_json: bool, file: Path, create: bool, dry_run: bool, 
         _show(outcome, dry_run=dry_run)
     if outcome.refused:
         raise SystemExit(1)
+
+
+def _foreign(project: Project, file: Path, service: str, channel: str | None, groups: tuple[str, ...]) -> Iterator[Row]:
+    on = find_channel(project, channel)
+    mapped: dict[str, str] = {}
+    for given in groups:
+        theirs, _, ours = given.rpartition("=")
+        check_group(project, on, ours)
+        mapped[theirs] = ours
+    return foreign(file, service, on.name, mapped, frozenset(group.name for group in project.groups_of(on.name)))
 
 
 @contextmanager

@@ -9,23 +9,25 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from .. import plugins
+from .. import ledger, plugins
 from .options import json_option, print_json
 
 
 @click.command()
 @json_option
 def command(as_json: bool) -> None:
-    """List the plugins that are loaded, and those that are not.
+    """List the plugins that are loaded, and those that are not; and how the ledger writes on this SQLite.
 
     One that fails to load is listed with the reason; the others work, so the exit code is 0.
     """
     found = plugins.load()
+    journal, why = ledger.sqlite_journal()
     rows = [asdict(plugin) | _brought(found, plugin.name) for plugin in found.loaded]
     if as_json:
-        print_json({"plugins": rows})
+        print_json({"plugins": rows, "sqlite": {"version": ledger.sqlite_version(), "journal": journal, "why": why}})
         return
     _print_table(rows)
+    click.echo(f"\nThe ledger's journal on SQLite {ledger.sqlite_version()} is {journal}: {why}.")
 
 
 def _brought(found: plugins.Plugins, plugin: str) -> dict[str, list[str]]:

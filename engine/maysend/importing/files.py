@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..backends.duckdb import DuckDB
 from ..errors import SourceError, did_you_mean
@@ -40,6 +42,36 @@ def answers(file: Path) -> Iterator[Row]:
         check_columns(file, names, needed)
         for row in rows:
             yield {name: None if cell is None else str(cell) for name, cell in zip(names, row, strict=True)}
+
+
+def records(file: Path) -> Iterator[Mapping[str, Any]]:
+    """The records of another service's export: rows of CSV, lines of JSON, or the one list in a JSON document.
+
+    A JSON document is read whole; lines are read one by one.
+    """
+    if file.suffix not in (".json", ".jsonl", ".ndjson"):
+        yield from read_csv(file, ())
+        return
+    try:
+        with file.open(encoding="utf-8-sig") as lines:
+            if file.suffix == ".json":
+                yield from _listed(json.load(lines))
+            else:
+                yield from (json.loads(line) for line in lines if line.strip())
+    except OSError as error:
+        raise SourceError(f"{file}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise SourceError(f"{file}: is not JSON: {error}") from None
+
+
+def _listed(data: Any) -> list[Mapping[str, Any]]:
+    """The list of records, wherever a service's envelope puts it."""
+    if isinstance(data, list):
+        return data
+    for envelope in ("Contacts", "data", "results", "d", "records"):
+        if isinstance(data, dict) and envelope in data:
+            return _listed(data[envelope])
+    return [data]
 
 
 def check_columns(file: Path, names: Sequence[str], needed: Sequence[str]) -> None:

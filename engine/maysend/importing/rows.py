@@ -11,6 +11,7 @@ from ..addresses import normalizer
 from ..errors import did_you_mean
 from ..events import TYPES, Fact, Type
 from ..hookspecs import ChannelType
+from ..ledger import is_storable
 from ..model import Project
 
 COLUMNS = ("channel", "group", "address", "profile", "status", "occurred_at", "type", "reason")
@@ -49,6 +50,9 @@ class RowReader:
         if wrong := row.get(MISSHAPEN):
             raise ValueError(wrong)
         cells = {name: (row.get(name) or "").strip() for name in COLUMNS}
+        for name, text in cells.items():
+            if not is_storable(text):
+                raise ValueError(f"its {name} holds a character that no ledger can store")
         channel, group = cells["channel"], cells["group"] or None
         if channel not in self._project.channels:
             raise ValueError(f'there is no channel "{channel}"{did_you_mean(channel, self._project.channels)}')

@@ -3,9 +3,26 @@
 One module for two stores, SQLite and PostgreSQL. The only door to SQLAlchemy and Alembic.
 """
 
-from .ledger import AnswerRow, KnownGroup, Ledger, open_ledger
+from .cursors import Cursor, Cursors, DeadLetter
+from .ledger import AnswerRow, KnownGroup, Ledger, Mark, is_storable, open_ledger
 from .rehearsal import rehearse
 from .standings import Subject
+from .stores import sqlite_journal, sqlite_version
 from .verification import Proof
 
-__all__ = ["AnswerRow", "KnownGroup", "Ledger", "Proof", "Subject", "open_ledger", "rehearse"]
+__all__ = [
+    "AnswerRow",
+    "Cursor",
+    "Cursors",
+    "DeadLetter",
+    "KnownGroup",
+    "Ledger",
+    "Mark",
+    "Proof",
+    "Subject",
+    "is_storable",
+    "open_ledger",
+    "rehearse",
+    "sqlite_journal",
+    "sqlite_version",
+]

@@ -100,17 +100,18 @@ def erase(connection: Connection, subjects: Collection[Subject], at: int) -> int
         raise LedgerError(f"set {KEY_VARIABLE} to a secret of at least {_SHORTEST} characters, and keep it for good")
     if not Tombstones.of(connection):
         connection.execute(insert(tombstones), [_tombstone(key, _CHECK, at)])
-    named = 0
+    named: set[int] = set()
     for subject in subjects:
         column = events.c[subject.level]
         here = (events.c.channel == subject.channel) & (column == subject.value)
         gone = {"reason": None, "reason_salt": None, subject.level: None, f"{subject.level}_salt": None}
-        named += connection.execute(update(events).where(here).values(gone)).rowcount
+        named.update(connection.execute(select(events.c.seq).where(here)).scalars())
+        connection.execute(update(events).where(here).values(gone))
         own = (status.c.subject == subject.value) & (status.c.channel == subject.channel)
         connection.execute(delete(status).where(own & (status.c.level == subject.level)))
         connection.execute(delete(tombstones).where(tombstones.c.digest == _digest(key, subject)))
         connection.execute(insert(tombstones), [_tombstone(key, subject, at)])
-    return named
+    return len(named)
 
 
 def addresses_of(connection: Connection, profile: str) -> set[Subject]:

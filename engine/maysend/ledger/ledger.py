@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
-from sqlalchemy import Engine, delete, func, insert, select
+from sqlalchemy import Connection, Engine, delete, func, insert, select, tuple_
 
 from ..errors import LedgerError
 from ..events import OWN_CHOICES, ChannelUnsubscribed, Default, Fact, microseconds
 from ..model import SubscriptionGroup
 from ..status import CHANNEL, Standing
-from . import erasure, recording, stores
+from . import chain, erasure, recording, stores
+from .cursors import Cursors
 from .erasure import Tombstones
 from .past import RecordedAnswer, answers_at
 from .standings import Subject, load, subjects_of
@@ -25,6 +28,10 @@ from .verification import Proof, verify
 from .writer import Writer
 
 _PAGE = 10_000
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_ANSWER = tuple(
+    status.c[name] for name in ("channel", "level", "subject", "group_name", "in_force", "suppressed", "seq")
+)
 
 
 class AnswerRow(NamedTuple):
@@ -40,6 +47,14 @@ class AnswerRow(NamedTuple):
     answer: int
     suppressed: bool
     seq: int
+
+
+class Mark(NamedTuple):
+    """How far a ledger is: its newest event, that event's hash, and when somebody was last erased (0: never)."""
+
+    seq: int
+    hash: str
+    erased: int
 
 
 class KnownGroup(NamedTuple):
@@ -126,11 +141,44 @@ class Ledger:
 
     def answers(self, after: int = 0) -> Iterator[AnswerRow]:
         """The answers in force of every subject that an event above ``after`` changed, as of one moment."""
-        columns = ("channel", "level", "subject", "group_name", "in_force", "suppressed", "seq")
-        query = select(*(status.c[name] for name in columns)).where(status.c.seq > after)
+        with self.tail(after) as (_, rows):
+            yield from rows
+
+    @contextmanager
+    def tail(self, after: int) -> Iterator[tuple[Mark, Iterator[AnswerRow]]]:
+        """The answers in force that an event above ``after`` changed, and how far the ledger is: as of one moment."""
+        query = select(*_ANSWER).where(status.c.seq > after)
+        with stores.clear_errors(self._engine), stores.reading(self._engine) as connection:
+            mark = _mark(connection)
+            rows = connection.execution_options(yield_per=_PAGE).execute(query)
+            yield mark, (AnswerRow(*row) for row in rows)
+
+    def all_answers(self) -> Iterator[AnswerRow]:
+        """Every answer in force, read in short parts: what changes meanwhile is told as it was or as it is.
+
+        A ``tail`` from before the first row sets that right.
+        """
+        key = (status.c.subject, status.c.channel, status.c.level, status.c.group_name)
+        query = select(*_ANSWER).order_by(*key).limit(_PAGE)
+        page = [AnswerRow("", "address", "", "", 0, False, 0)]
+        while page:
+            last = page[-1]
+            place = tuple_(last.subject, last.channel, last.level, last.group)
+            with stores.clear_errors(self._engine), self._engine.connect() as connection:
+                page = [AnswerRow(*row) for row in connection.execute(query.where(tuple_(*key) > place))]
+            yield from page
+
+    def mark(self) -> Mark:
+        """How far the ledger is."""
+        with stores.clear_errors(self._engine), stores.reading(self._engine) as connection:
+            return _mark(connection)
+
+    def has(self, mark: Mark) -> bool:
+        """Whether this ledger was once as far as ``mark`` says, and nobody was erased since."""
+        query = select(events.c.hash).where(events.c.seq == mark.seq)
         with stores.clear_errors(self._engine), self._engine.connect() as connection:
-            for row in connection.execution_options(yield_per=_PAGE).execute(query):
-                yield AnswerRow(*row)
+            found = connection.execute(query).scalar_one_or_none() or chain.START
+            return found.hex() == mark.hash and erasure.newest(connection) == mark.erased
 
     def erased(self, subjects: Iterable[Subject]) -> Iterator[AnswerRow]:
         """Of the given subjects, the no that is left of those who were erased and have not returned since."""
@@ -174,6 +222,10 @@ class Ledger:
         """Whether every event is there, unchanged and in order, and the status is what the events add up to."""
         return verify(self._engine)
 
+    def cursors(self, holder: str) -> Cursors:
+        """How far each sink is, for a process that calls itself ``holder``."""
+        return Cursors(self._engine, holder)
+
     def known_groups(self) -> dict[str, KnownGroup]:
         """Every group the ledger has ever seen declared, by name."""
         with stores.clear_errors(self._engine), self._engine.connect() as connection:
@@ -210,6 +262,11 @@ class Ledger:
         return [[next(answers) for _ in job] for job in jobs]
 
 
+def is_storable(text: str) -> bool:
+    """Whether every store can hold a text: it has no NUL, and no half of a surrogate pair."""
+    return text.isprintable() or not _UNSTORABLE.search(text)
+
+
 def open_ledger(url: str, root: Path, *, create: bool = False) -> Ledger:
     """Open the ledger at an SQLAlchemy URL (SQLite or PostgreSQL); a relative SQLite path starts at ``root``.
 
@@ -226,6 +283,12 @@ def open_ledger(url: str, root: Path, *, create: bool = False) -> Ledger:
     return Ledger(engine)
 
 
+def _mark(connection: Connection) -> Mark:
+    newest = select(events.c.seq, events.c.hash).order_by(events.c.seq.desc()).limit(1)
+    seq, link = connection.execute(newest).one_or_none() or (0, chain.START)
+    return Mark(seq, link.hex(), erasure.newest(connection))
+
+
 def _parts(subjects: Iterable[Subject]) -> Iterator[list[Subject]]:
     iterator = iter(subjects)
     while some := list(islice(iterator, _PAGE)):
@@ -236,12 +299,8 @@ def _check_text(fact: Fact) -> None:
     """Refuse text that a store cannot hold, before it can fail a whole batch."""
     for name in Fact.__slots__:
         value = getattr(fact, name)
-        if isinstance(value, str) and not value.isprintable() and not _is_storable(value):
+        if isinstance(value, str) and not is_storable(value):
             raise LedgerError(f"an answer's {name} holds a character that no ledger can store; nothing was recorded")
-
-
-def _is_storable(text: str) -> bool:
-    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _is_own(standing: Standing, fact: Fact) -> bool:

@@ -142,10 +142,13 @@ def sqlite_journal(version: tuple[int, ...] | None = None) -> tuple[str, str]:
     SQLite 3.7.0 to 3.51.2 can lose committed work where a checkpoint runs beside a writer (the WAL-reset bug).
     """
     version = version or tuple(sqlite_module().sqlite_version_info)
-    shown = ".".join(map(str, version))
     if version >= (3, 51, 3) or any(version[:2] == fixed[:2] and version >= fixed for fixed in _FIXED):
-        return "WAL", f"SQLite {shown} has the fix of the WAL-reset bug"
-    return "TRUNCATE", f"SQLite {shown} has the WAL-reset bug, fixed in 3.51.3"
+        return "WAL", "it has the fix of the WAL-reset bug"
+    return "TRUNCATE", "it has the WAL-reset bug, fixed in 3.51.3"
+
+
+def sqlite_version() -> str:
+    return str(sqlite_module().sqlite_version)
 
 
 def sqlite_module() -> Any:

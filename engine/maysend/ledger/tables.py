@@ -19,7 +19,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 """The newest migration: what a database must be at to be used."""
 
 ERASABLE = ("address", "profile", "reason")
@@ -88,4 +88,25 @@ tombstones = Table(
     Column("level", Text, primary_key=True),
     Column("digest", LargeBinary, primary_key=True),
     Column("erased_at", BigInteger, nullable=False),
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("sink", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("holder", Text),
+    Column("held_until", BigInteger, nullable=False),
+    Column("error", Text),
+    Column("error_at", BigInteger),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("sink", Text, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("event_id", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("rejected_at", BigInteger, nullable=False),
 )

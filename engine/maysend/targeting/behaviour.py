@@ -2,86 +2,86 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from sqlglot import exp
 
-from ..columns import ColumnType, Table
+from ..columns import ColumnType, Kind, Table
 from ..conditions import Aggregate, Typed, keeps
 from ..model import EventTable
 from ..moments import Clock
-from .features import value
+from .features import as_key, value
 from .names import column, table
 
 E = exp.Expr
 
 
-def per_profile(
-    declared: EventTable, relation: str, kinds: Table, wanted: dict[Aggregate, str], clock: Clock
-) -> exp.Select:
-    """One row per profile of an event table: ``profile`` (as text) and a column for each aggregate wanted."""
-    events = _Events(declared, relation, kinds, clock)
-    columns = [exp.alias_(events.measure(aggregate), name, quoted=True) for aggregate, name in wanted.items()]
-    return events.select(exp.alias_(events.profile(), "profile", quoted=True), *columns).group_by(events.profile())
+@dataclass(frozen=True, slots=True)
+class Events:
+    """An event table as conditions see it: what is later than as-of, or has no time, is not there.
 
+    ``relation`` holds it, ``kinds`` are its columns, and ``key`` is the kind of the profiles' key.
+    """
 
-def favourite(
-    declared: EventTable, relation: str, kinds: Table, aggregate: Aggregate, name: str, clock: Clock
-) -> exp.Select:
-    """One row per profile: ``profile`` and its most frequent value of a column, the smallest of those that tie."""
-    events = _Events(declared, relation, kinds, clock)
-    assert aggregate.column
-    choice, _ = events.column(aggregate.column)
-    times = exp.alias_(exp.Count(this=exp.Star()), "times", quoted=True)
-    counted = (
-        events.select(
-            exp.alias_(events.profile(), "profile", quoted=True), exp.alias_(choice, "choice", quoted=True), times
+    declared: EventTable
+    relation: str
+    kinds: Table
+    clock: Clock
+    key: Kind
+
+    def per_profile(self, wanted: Mapping[Aggregate, str]) -> exp.Select:
+        """One row per profile: ``profile``, as a key, and a column for each aggregate wanted."""
+        columns = [exp.alias_(self.measure(aggregate), name, quoted=True) for aggregate, name in wanted.items()]
+        return self._select(exp.alias_(self._profile(), "profile", quoted=True), *columns).group_by(self._profile())
+
+    def favourite(self, aggregate: Aggregate, name: str) -> exp.Select:
+        """One row per profile: ``profile`` and its most frequent value of a column, the smallest of those that tie."""
+        assert aggregate.column
+        choice, _ = self.column(aggregate.column)
+        chosen = (self._profile(), choice, exp.Count(this=exp.Star()))
+        names = ("profile", "choice", "times")
+        counted = (
+            self._select(*(exp.alias_(what, as_, quoted=True) for what, as_ in zip(chosen, names, strict=True)))
+            .where(keeps(aggregate.kept, self.column, self._at(), self.clock))
+            .where(exp.not_(exp.Is(this=choice.copy(), expression=exp.null())))
+            .group_by(self._profile(), choice.copy())
         )
-        .where(keeps(aggregate.kept, events.column, events.at(), clock))
-        .where(exp.not_(exp.Is(this=choice.copy(), expression=exp.null())))
-        .group_by(events.profile(), choice.copy())
-    )
-    order = exp.Order(
-        expressions=[exp.Ordered(this=column("times"), desc=True), exp.Ordered(this=column("choice"), desc=False)]
-    )
-    rank = exp.Window(this=exp.RowNumber(), partition_by=[column("profile")], order=order)
-    ranked = exp.select(column("profile"), column("choice"), exp.alias_(rank, "rank", quoted=True)).from_(
-        counted.subquery("counted")
-    )
-    first = exp.EQ(this=column("rank"), expression=exp.Literal.number(1))
-    return (
-        exp.select(column("profile"), exp.alias_(column("choice"), name, quoted=True))
-        .from_(ranked.subquery("ranked"))
-        .where(first)
-    )
-
-
-class _Events:
-    """An event table as conditions see it: what is later than as-of, or has no time, is not there."""
-
-    def __init__(self, declared: EventTable, relation: str, kinds: Table, clock: Clock) -> None:
-        self.declared, self.relation, self.kinds, self.clock = declared, relation, kinds, clock
+        order = [exp.Ordered(this=column("times"), desc=True), exp.Ordered(this=column("choice"), desc=False)]
+        rank = exp.Window(
+            this=exp.RowNumber(), partition_by=[column("profile")], order=exp.Order(expressions=order)
+        )
+        ranked = exp.select(column("profile"), column("choice"), exp.alias_(rank, "rank", quoted=True))
+        first = exp.EQ(this=column("rank"), expression=exp.Literal.number(1))
+        return (
+            exp.select(column("profile"), exp.alias_(column("choice"), name, quoted=True))
+            .from_(ranked.from_(counted.subquery("counted")).subquery("ranked"))
+            .where(first)
+        )
 
     def column(self, name: str) -> Typed:
         return value(self.kinds, name, "e"), self.kinds[name]
 
-    def at(self) -> Typed:
+    def _at(self) -> Typed:
         return self.column(self.declared.at)
 
-    def profile(self) -> E:
-        return exp.cast(value(self.kinds, self.declared.profile, "e"), "text")
+    def _profile(self) -> E:
+        found, kind = self.column(self.declared.profile)
+        return as_key(found, kind.kind, self.key)
 
-    def select(self, *columns: E) -> exp.Select:
-        time, kind = self.at()
+    def _select(self, *columns: E) -> exp.Select:
+        time, kind = self._at()
         so_far = exp.LTE(this=time, expression=self.clock.literal(self.clock.as_of, kind.kind))
         return exp.select(*columns).from_(table(self.relation, "e")).where(so_far)
 
     def measure(self, aggregate: Aggregate) -> E:
-        kept = keeps(aggregate.kept, self.column, self.at(), self.clock)
+        kept = keeps(aggregate.kept, self.column, self._at(), self.clock)
         if aggregate.function == "count":
             return exp.Count(this=exp.Case(ifs=[exp.If(this=kept, true=exp.Literal.number(1))]))
         if aggregate.function == "sum":
             assert aggregate.column
             return _total(kept, *self.column(aggregate.column))
-        time, _ = self.at()
+        time, _ = self._at()
         kept_time = exp.Case(ifs=[exp.If(this=kept, true=time)])
         return exp.Min(this=kept_time) if aggregate.function == "first" else exp.Max(this=kept_time)
 

@@ -7,7 +7,7 @@ constants (a text search), becomes a truth of its own, packed eight to a code.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -19,7 +19,7 @@ from sqlglot import exp
 from ..columns import NUMBERS, TIMES, ColumnType
 from .features import Feature
 from .names import column
-from .standings import number
+from .standings import Standing, number
 
 E = exp.Expr
 FULL = (1 << 63) - 1
@@ -69,8 +69,8 @@ class Code:
             if sql not in names:
                 names[sql] = f"p{len(names)}"
                 truth = exp.Coalesce(this=predicate.test.copy(), expressions=[exp.false()])
-                tried = tried.select(exp.alias_(truth, names[sql], quoted=True))
-        query = exp.select(column("code")).from_(tried.subquery("t"))
+                tried.select(exp.alias_(truth, names[sql], quoted=True), copy=False)
+        query = exp.select(column("code")).from_(tried.subquery("t", copy=False), copy=False)
         present: dict[int, list[int]] = {}
         for stage in sorted({predicate.stage for predicate in self.predicates}):
             for word in range(words):
@@ -82,7 +82,7 @@ class Code:
                     if p.stage == stage and (mask := p.mask >> word * WORD_BITS & FULL)
                 ]
                 if tests:
-                    query = query.select(exp.alias_(conjunction(tests), f"s{stage}_{word}", quoted=True))
+                    query.select(exp.alias_(conjunction(tests), f"s{stage}_{word}", quoted=True), copy=False)
                     present.setdefault(stage, []).append(word)
         return query, present
 
@@ -95,26 +95,31 @@ def conjunction(words: Sequence[E]) -> E:
     return exp.BitwiseAnd(this=exp.paren(conjunction(words[:half])), expression=exp.paren(conjunction(words[half:])))
 
 
-def codes(predicates: Iterable[Predicate], features: dict[str, Feature], few_words: set[str]) -> list[Code]:
-    """Every predicate put where it is cheapest to test. ``few_words`` names the status words with few distinct values."""
+def codes(predicates: Iterable[Predicate], features: Mapping[str, Feature], standings: Iterable[Standing]) -> list[Code]:
+    """Every predicate put where it is cheapest to test."""
+    by_alias = {standing.alias: standing for standing in standings}
+    answers: dict[str, list[Predicate]] = {}
     single: dict[tuple[str, str], _Single] = {}
     rest: list[Predicate] = []
     for predicate in predicates:
-        names = {found.name for found in predicate.test.find_all(exp.Column)}
-        feature = features[names.pop()] if len(names) == 1 else None
-        way = feature and _way(predicate.test, feature, few_words)
-        if feature and way:
-            single.setdefault((feature.name, way[0]), _Single(feature, way[0])).add(predicate, way[1])
+        asked = [features[name] for name in {found.name for found in predicate.test.find_all(exp.Column)}]
+        aliases = {feature.standing[0] if feature.word else "" for feature in asked}
+        way = _way(predicate.test, asked[0]) if len(asked) == 1 and not asked[0].word else None
+        if len(aliases) == 1 and "" not in aliases:
+            answers.setdefault(aliases.pop(), []).append(predicate)
+        elif way:
+            single.setdefault((asked[0].name, way[0]), _Single(asked[0], way[0])).add(predicate, way[1])
         else:
             rest.append(predicate)
     found = [group.code(f"c{index}") for index, group in enumerate(single.values())]
+    for alias, tested in answers.items():
+        words = {feature.standing[1]: feature.name for feature in features.values() if feature.word and feature.standing[0] == alias}
+        found.append(Code(f"c{len(found)}", column(f"code {alias}"), by_alias[alias].representatives(words), tested))
     return [*found, *_packed(rest, len(found))]
 
 
-def _way(test: E, feature: Feature, few_words: set[str]) -> tuple[str, set[E]] | None:
+def _way(test: E, feature: Feature) -> tuple[str, set[E]] | None:
     """How a predicate on one feature is coded, and the constants it compares with; None where it cannot be."""
-    if feature.word:
-        return ("word", set()) if feature.name in few_words else None
     if feature.type.kind == "boolean":
         return "truth", set()
     constants: set[E] = set()
@@ -162,8 +167,6 @@ class _Single:
 
     def code(self, name: str) -> Code:
         match self.way:
-            case "word":
-                return self._words(name)
             case "truth":
                 return self._truths(name)
             case "range":
@@ -176,15 +179,6 @@ class _Single:
 
     def _missing(self) -> E:
         return exp.Is(this=self._column, expression=exp.null())
-
-    def _words(self, name: str) -> Code:
-        """A status word is its own code; those that occur are its representatives."""
-        alias, word = self.feature.standing
-        rows = exp.select(
-            exp.alias_(column("word"), "code", quoted=True), exp.alias_(column("word"), self.feature.name, quoted=True)
-        )
-        distinct = rows.from_(exp.Table(this=exp.to_identifier(f"{alias} {word}", quoted=True)))
-        return Code(name, self._column, distinct, self.predicates)
 
     def _truths(self, name: str) -> Code:
         code = exp.Case(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from .. import draws, status
-from ..columns import Catalog, ColumnType, Table
+from ..columns import LEDGER_EVENT, Catalog, ColumnType, Kind, Table
 from ..conditions import Aggregate, Typed
 from ..errors import SourceError
 from ..hookspecs import ChannelType
@@ -21,7 +21,7 @@ from ..moments import Clock
 from ..where import Condition, InList
 from .names import column
 from .standings import Standing, number
-from .tables import LEDGER_EVENT, event_table
+from .tables import event_table
 
 E = exp.Expr
 TRUTH, WORD = ColumnType("boolean"), ColumnType("other")
@@ -43,6 +43,15 @@ def value(table: Table, name: str, alias: str) -> E:
         case "text":
             return exp.cast(found, "text")
     return found
+
+
+def as_key(found: E, kind: Kind, key: Kind) -> E:
+    """A column that names profiles, as the profile table's own key: keys are the same where they are the same text."""
+    if key != "integer" or kind == "integer":
+        return found if kind == key else exp.cast(found, "text")
+    number = exp.TryCast(this=exp.cast(found, "text"), to=exp.DataType.build("bigint"))
+    same = exp.EQ(this=exp.cast(number.copy(), "text"), expression=exp.cast(found.copy(), "text"))
+    return exp.Case(ifs=[exp.If(this=same, true=number)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +87,11 @@ class Features:
     lists: dict[InList, str] = field(default_factory=dict)
     _by_sql: dict[str, Feature] = field(default_factory=dict)
 
+    @property
+    def key_kind(self) -> Kind:
+        kind = (self.catalog.profiles or {})[self.key].kind
+        return "integer" if kind == "integer" else "text"
+
     def add(self, expression: E, type_: ColumnType) -> E:
         """The feature's column; the same expression is the same feature."""
         sql = expression.sql()
@@ -85,6 +99,10 @@ class Features:
             name = f"f{len(self.features)}"
             self._by_sql[sql] = self.features[name] = Feature(name, expression, type_)
         return column(self._by_sql[sql].name)
+
+    def words_of(self, standing: Standing) -> dict[str, str]:
+        """The features that are words of a standing: the word's column, and the feature's."""
+        return {feature.standing[1]: feature.name for feature in self.features.values() if feature.word and feature.standing[0] == standing.alias}
 
     def draw(self, salt: str) -> E:
         """The draw of a salt, over the one hash a row."""
@@ -135,7 +153,7 @@ class View:
         return ColumnType(kinds[event.at].kind)
 
     def in_group(self, group: str) -> E:
-        standing = self._standing(self.project.groups[group].channel)
+        standing = self.standing(self.project.groups[group].channel)
         return self._bit(standing, standing.slot(group))
 
     def turned_on(self, group: str) -> E:
@@ -144,18 +162,18 @@ class View:
         Where no answer for the channel means subscribed, a channel that is unsubscribed was left by somebody, and then
         a group is subscribed only by a later yes: its status says the same, and no bit more is needed.
         """
-        standing = self._standing(self.project.groups[group].channel)
+        standing = self.standing(self.project.groups[group].channel)
         return self._bit(standing, standing.slot(group, by_answer=not standing.defaults[status.CHANNEL]))
 
     def active_groups(self) -> Sequence[str]:
         return [group.name for group in self.project.active_groups()]
 
     def on_channel(self, channel: str) -> E:
-        standing = self._standing(channel)
+        standing = self.standing(channel)
         return self._bit(standing, standing.slot())
 
     def suppressed(self, channel: str) -> E:
-        standing = self._standing(channel)
+        standing = self.standing(channel)
         return self._bit(standing, standing.suppressed_slot())
 
     def reachable(self, channel: str) -> E:
@@ -182,7 +200,8 @@ class View:
     def bucket(self, salt: str) -> E:
         return self.features.add(draws.bucket(draws.draw(column("h", "p"), salt)), ColumnType("integer"))
 
-    def _standing(self, channel: str) -> Standing:
+    def standing(self, channel: str) -> Standing:
+        """The channel's answers under this project's defaults."""
         standings = self.features.standings
         address = self.address(channel)
         defaults = {group.name: group.default == "subscribed" for group in self.project.groups_of(channel)}

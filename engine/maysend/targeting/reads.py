@@ -1,79 +1,104 @@
-"""Reads of a plan's decisions: counts for a waterfall, an audience, a profile's reason."""
+"""Reads of a plan's decisions: counts for a waterfall, an audience, everyone's reason."""
 
 from __future__ import annotations
 
 from sqlglot import exp
 
 from .coding import WORD_BITS
-from .names import column
-from .plan import Engine, Plan
+from .names import column, table
+from .plan import AUDIENCE, DUPLICATE, GROUP, NO_ADDRESS, Engine, Plan
+from .preparing import has
 from .stages import REASONS
 from .standings import number
 
 E = exp.Expr
 INCLUDED = "included"
 _LAST = len(REASONS) - 1
+_LANE = 32
 
 
-def waterfall(plan: Plan, engine: Engine) -> tuple[int, list[dict[str, int]]]:
-    """How many profiles there are, and for each campaign how many have each reason (``included`` among them)."""
-    places = [(stage, word) for stage in range(len(REASONS)) for word in range(plan.words) if plan.changes(stage, word)]
-    words = [column(f"s{stage}_{word}") for stage, word in places]
-    sets = exp.Group(
-        grouping_sets=[exp.GroupingSets(expressions=[exp.Tuple(expressions=[word.copy()]) for word in words])]
-    )
-    place = exp.Case(
-        ifs=[
-            exp.If(this=exp.not_(exp.Is(this=w.copy(), expression=exp.null())), true=exp.Literal.number(i))
-            for i, w in enumerate(words)
-        ]
-    )
-    many = exp.alias_(exp.Count(this=exp.Star()), "many", quoted=True)
-    tally = exp.select(
-        exp.alias_(place, "place", quoted=True),
-        exp.alias_(exp.Coalesce(this=words[0].copy(), expressions=[w.copy() for w in words[1:]]), "word", quoted=True),
-        many,
-    )
-    tally = tally.from_(plan.decisions().subquery("d"))
-    tally.set("group", sets)
-    bits = [
-        exp.Sum(
-            this=exp.Case(
-                ifs=[exp.If(this=has(column("word"), 1 << bit), true=column("many"))], default=exp.Literal.number(0)
-            )
-        )
-        for bit in range(min(len(plan.asked), WORD_BITS))
-    ]
-    rows = engine.rows(
-        exp.select(column("place"), exp.Sum(this=column("many")), *bits)
-        .from_(tally.subquery("t"))
-        .group_by(column("place"))
-    )
-    counted = {places[row[0]]: [int(number) for number in row[2:]] for row in rows if row[0] is not None}
-    population = int(rows[0][1]) if rows else 0
-    return population, [_counts(plan, index, population, counted) for index in range(len(plan.asked))]
+def waterfall(plan: Plan, engine: Engine, through: int = _LAST) -> tuple[int, list[dict[str, int]]]:
+    """How many profiles there are, and for each campaign how many have each reason (``included`` among them).
+
+    ``through`` is the last stage looked at; who passes it is ``included``.
+    """
+    source: E = table("passed", "d") if through > GROUP else plan.passed().subquery("d", copy=False)
+    audience: dict[int, E] = {
+        word: column(f"o{AUDIENCE}_{word}", "d") if plan.looks_up(AUDIENCE, word) else number(plan.full(word))
+        for word in range(plan.words)
+    }
+    tally = exp.select(column("standing"), exp.alias_(exp.Count(this=exp.Star()), "many", quoted=True))
+    for word, passed in audience.items():
+        tally.select(*_lanes(passed, f"a{word}"), copy=False)
+    engine.create("tally", tally.from_(source, copy=False).group_by(column("standing"), copy=False))
+    population, passes = _until_group(plan, engine)
+    passes |= _behind_group(plan, engine, through)
+    return population, [_counts(plan, index, population, passes, through) for index in range(len(plan.asked))]
 
 
-def _counts(plan: Plan, index: int, population: int, counted: dict[tuple[int, int], list[int]]) -> dict[str, int]:
-    word, bit = divmod(index, WORD_BITS)
+def _lanes(word: E, name: str) -> list[E]:
+    """Sums that count a word's bits two at a time, in the halves of 64 bits: bit i low and bit i + 32 high."""
+    both = number(1 << _LANE | 1)
+    found: list[E] = []
+    for bit in range(_LANE):
+        shifted = exp.BitwiseRightShift(this=word.copy(), expression=exp.Literal.number(bit)) if bit else word.copy()
+        lanes = exp.BitwiseAnd(this=exp.paren(shifted), expression=both.copy())
+        found.append(exp.alias_(exp.cast(exp.Sum(this=lanes), "bigint"), f"{name}_{bit}", quoted=True))
+    return found
+
+
+def _until_group(plan: Plan, engine: Engine) -> tuple[int, dict[tuple[int, int], int]]:
+    """The population, and how many pass each stage until the groups', from the tally by code of answers."""
+    found: list[E] = [exp.cast(exp.Sum(this=column("many", "t")), "bigint")]
+    places = []
+    for index in range(len(plan.asked)):
+        word, bit = plan.bit(index)
+        place = index % WORD_BITS
+        half = exp.BitwiseRightShift(this=column(f"a{word}_{place % _LANE}", "t"), expression=exp.Literal.number(_LANE * (place // _LANE)))
+        people = exp.BitwiseAnd(this=exp.paren(half), expression=number((1 << _LANE) - 1))
+        for stage in range(GROUP + 1):
+            counted: E = people.copy()
+            if stage >= NO_ADDRESS:
+                tests = [has(column(f"s{passed}_{word}", "s"), bit) for passed in range(NO_ADDRESS, stage + 1)]
+                counted = exp.Case(ifs=[exp.If(this=exp.and_(*tests), true=counted)], default=exp.Literal.number(0))
+            found.append(exp.cast(exp.Sum(this=counted), "bigint"))
+            places.append((stage, index))
+    same = exp.EQ(this=column("code", "s"), expression=column("standing", "t"))
+    query = exp.select(*found).from_(table("tally", "t")).join(table("status", "s"), on=same)
+    ((population, *counts),) = engine.rows(query)
+    return population or 0, {place: count or 0 for place, count in zip(places, counts, strict=True)}
+
+
+def _behind_group(plan: Plan, engine: Engine, through: int) -> dict[tuple[int, int], int]:
+    """How many pass each stage behind the groups' where anybody can be lost."""
+    places = [(stage, word) for stage in range(DUPLICATE, through + 1) for word in range(plan.words) if plan.changes(stage, word)]
+    if not places:
+        return {}
+    sums = [lane for stage, word in places for lane in _lanes(column(f"s{stage}_{word}"), f"s{stage}_{word}")]
+    (row,) = engine.rows(exp.select(*sums).from_(plan.decisions(until=through).subquery("d", copy=False)))
+    found = {}
+    for start, (stage, word) in enumerate(places):
+        lanes = row[start * _LANE : (start + 1) * _LANE]
+        for place in range(min(WORD_BITS, len(plan.asked) - word * WORD_BITS)):
+            count = (lanes[place % _LANE] or 0) >> _LANE * (place // _LANE) & (1 << _LANE) - 1
+            found[stage, word * WORD_BITS + place] = count
+    return found
+
+
+def _counts(plan: Plan, index: int, population: int, passes: dict[tuple[int, int], int], through: int) -> dict[str, int]:
     left, counts = population, {}
     for stage, reason in enumerate(REASONS):
-        passed = counted[stage, word][bit] if (stage, word) in counted else left
+        passed = passes.get((stage, index), left) if stage <= through else left
         counts[reason], left = left - passed, passed
     return counts | {INCLUDED: left}
 
 
 def audience(plan: Plan, index: int) -> exp.Select:
     """The included profiles of one campaign, in key order: the key under its own name, and ``address``."""
-    asked = plan.asked[index]
     word, bit = plan.bit(index)
-    address = plan.views()[index].address(asked.campaign.channel)
     return (
-        exp.select(
-            exp.alias_(column("key"), asked.project.profiles.key, quoted=True),
-            exp.alias_(column(address), "address", quoted=True),
-        )
-        .from_(plan.decisions().subquery("d"))
+        exp.select(*_who(plan, index))
+        .from_(plan.decisions().subquery("d", copy=False), copy=False)
         .where(has(column(f"s{_LAST}_{word}"), bit))
         .order_by(column("key"))
     )
@@ -81,24 +106,19 @@ def audience(plan: Plan, index: int) -> exp.Select:
 
 def reasons(plan: Plan, index: int) -> exp.Select:
     """Every profile's reason for one campaign, in key order: the key under its own name, ``address`` and ``reason``."""
-    asked = plan.asked[index]
     word, bit = plan.bit(index)
-    address = plan.views()[index].address(asked.campaign.channel)
     lost = [
         exp.If(this=exp.not_(has(column(f"s{stage}_{word}"), bit)), true=exp.Literal.string(reason))
         for stage, reason in enumerate(REASONS)
     ]
     reason = exp.Case(ifs=lost, default=exp.Literal.string(INCLUDED))
     return (
-        exp.select(
-            exp.alias_(column("key"), asked.project.profiles.key, quoted=True),
-            exp.alias_(column(address), "address", quoted=True),
-        )
-        .select(exp.alias_(reason, "reason", quoted=True))
-        .from_(plan.decisions().subquery("d"))
+        exp.select(*_who(plan, index), exp.alias_(reason, "reason", quoted=True))
+        .from_(plan.decisions().subquery("d", copy=False), copy=False)
         .order_by(column("key"))
     )
 
 
-def has(word: E, bit: int) -> E:
-    return exp.NEQ(this=exp.paren(exp.BitwiseAnd(this=word, expression=number(bit))), expression=number(0))
+def _who(plan: Plan, index: int) -> list[E]:
+    key = exp.alias_(column("key"), plan.asked[index].project.profiles.key, quoted=True)
+    return [key, exp.alias_(column(plan.address), "address", quoted=True)]

@@ -68,20 +68,33 @@ class Standing:
         """The word of a profile without any answer."""
         return sum(bit for (group, kind), bit in self._in(word) if kind == _STATUS and self.defaults[group])
 
-    def fold(self, key: str) -> exp.Select:
-        """Every profile with an answer on the channel: ``key`` and ``w0``, ``w1``, …
+    def defaults_row(self) -> exp.Select:
+        """The words of a profile that nobody answered for, under code 0."""
+        words = [exp.alias_(number(self.default(word)), f"w{word}", quoted=True) for word in self.words]
+        return exp.select(exp.alias_(number(0), "code", quoted=True), *words)
 
-        Reads ``people`` (with ``key_text``), and ``answers`` as the ledger's ``AnswerRow`` says.
+    def representatives(self, features: Mapping[str, str]) -> exp.Select:
+        """Every code there is, with its words as the features that ``features`` names by the word's column."""
+        words = [exp.alias_(column(word), feature, quoted=True) for word, feature in features.items()]
+        return exp.select(column("code"), *words).from_(table(f"words {self.alias}"))
+
+    def fold(self, key: E, subject: E, by_address: bool) -> exp.Select:
+        """Every profile of ``people`` (``p``) with an answer on the channel: ``key``, and ``w0``, ``w1``, …
+
+        ``subject`` is a profile's answers' subject (of ``s``) as a key. ``by_address`` says whether any address
+        answered; where none did, no address is looked at.
         """
-        sides = [("a", "address", column(self.address, "p")), ("b", "profile", column("key_text", "p"))]
-        query = exp.select(exp.alias_(column(key, "p"), "key", quoted=True)).from_(table("people", "p"))
-        for alias, level, subject in sides:
-            on = exp.EQ(this=subject, expression=column("subject", alias))
-            query = query.join(self._subjects(level).subquery(alias), on=on, join_type="left")
+        sides = [("b", "profile", key, subject)]
+        if by_address:
+            sides.append(("a", "address", column(self.address, "p"), column("subject", "s")))
+        query = exp.select(exp.alias_(key, "key", quoted=True)).from_(table("people", "p"), copy=False)
+        for alias, level, own, answered in sides:
+            on = exp.EQ(this=own.copy(), expression=column("subject", alias))
+            query.join(self._subjects(level, answered).subquery(alias, copy=False), on=on, join_type="left", copy=False)
         for word in self.words:
-            query = query.select(exp.alias_(self._word(word), f"w{word}", quoted=True))
-        answered = [exp.not_(exp.Is(this=column("subject", alias), expression=exp.null())) for alias, _, _ in sides]
-        return query.where(exp.or_(*answered))
+            query.select(exp.alias_(self._word(word, by_address), f"w{word}", quoted=True), copy=False)
+        answers = [exp.not_(exp.Is(this=column("subject", side[0]), expression=exp.null())) for side in sides]
+        return query.where(exp.or_(*answers), copy=False)
 
     def _slot(self, slot: tuple[str, str]) -> tuple[int, int]:
         index = self._slots.setdefault(slot, len(self._slots))
@@ -92,7 +105,7 @@ class Standing:
             if index // BITS == word:
                 yield slot, 1 << index % BITS
 
-    def _subjects(self, level: str) -> exp.Select:
+    def _subjects(self, level: str, subject: E) -> exp.Select:
         """One row per subject of a level: masks of the yes and no in force, whether the channel is a no, suppressed."""
         group, answer = column("group"), column("answer")
         marks: list[E] = []
@@ -131,23 +144,24 @@ class Standing:
         suppressed = exp.Case(ifs=[exp.If(this=column("suppressed"), true=number(1))], default=number(0))
         marks.append(exp.alias_(exp.Max(this=suppressed), "suppressed", quoted=True))
         return (
-            exp.select(column("subject"), *marks)
-            .from_(table(ANSWERS))
+            exp.select(exp.alias_(subject, "subject", quoted=True), *marks)
+            .from_(table(ANSWERS, "s"))
             .where(exp.EQ(this=column("channel"), expression=exp.Literal.string(self.channel)))
             .where(exp.EQ(this=column("level"), expression=exp.Literal.string(level)))
-            .group_by(column("subject"))
+            .group_by(subject.copy())
         )
 
-    def _word(self, word: int) -> E:
+    def _word(self, word: int, by_address: bool) -> E:
         def masks(alias: str) -> tuple[Mask, Mask]:
             yes, no, channel_no = (Mask(_or_zero(name, alias)) for name in (f"yes{word}", f"no{word}", "channel_no"))
             return status.covered(yes, no, channel_no)
 
-        yes, no = status.both_levels(masks("a"), masks("b"))
+        nobody = (Mask(number(0)), Mask(number(0)))
+        yes, no = status.both_levels(masks("a") if by_address else nobody, masks("b"))
         whole = reduce(int.__or__, (bit for slot, bit in self._in(word) if slot != _SUPPRESSED), 0)
         found = (status.subscribed(yes, no, Mask(number(self.default(word)))) & Mask(number(whole))).sql
         for slot, bit in self._in(word):
-            if slot == _SUPPRESSED:
+            if slot == _SUPPRESSED and by_address:
                 flag = exp.Mul(this=_or_zero("suppressed", "a"), expression=number(bit))
                 found = exp.BitwiseOr(this=found, expression=exp.paren(flag))
         return found

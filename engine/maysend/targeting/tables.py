@@ -6,34 +6,15 @@ from collections.abc import Iterable
 
 from sqlglot import exp
 
-from ..columns import Catalog, ColumnType, Table
+from ..columns import LEDGER_COLUMNS, LEDGER_EVENT, Catalog, Table
 from ..model import EventTable, Project, Source
 from .names import column, table
 
 SENDS = ""
 """The table of sends among the event tables, under a name that no declared event can have."""
 
-LEDGER_EVENT = "Channel Unsubscribed"
-"""What the ledger records is an event like any other (spec 3)."""
-
 LEDGER = "ledger"
-LEDGER_COLUMNS: Table = {
-    "profile": ColumnType("text"),
-    "address": ColumnType("text"),
-    "occurred_at": ColumnType("instant"),
-    "channel": ColumnType("text"),
-    "group": ColumnType("text"),
-    "resubscribed": ColumnType("boolean"),
-    "type": ColumnType("text"),
-    "reason": ColumnType("text"),
-    "source": ColumnType("text"),
-    "campaign_id": ColumnType("text"),
-    "campaign_type": ColumnType("text"),
-    "variant": ColumnType("text"),
-    "subscription_type": ColumnType("text"),
-    "event_id": ColumnType("text"),
-}
-"""The columns of relation ``ledger``, which a run lands where a plan asks for it: an event a row."""
+"""The relation with the columns of ``LEDGER_COLUMNS`` that a run lands where a plan asks for it: an event a row."""
 
 
 def event_table(project: Project, catalog: Catalog, event: str) -> tuple[EventTable, str, Table]:

@@ -7,14 +7,16 @@ from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import Lifespan
 
 from ..errors import InvalidTokenError, LedgerError
 from ..ledger import Ledger
-from . import files, pages
+from . import api, feedback, files, pages
 from .metrics import Metrics
 from .middleware import Frame
 from .site import Site
@@ -24,19 +26,30 @@ Answer = Callable[[Request], Awaitable[Response]]
 _log = logging.getLogger("maysend")
 
 
-def create(site: Site, ledger: Ledger) -> Starlette:
+def create(site: Site, ledger: Ledger, lifespan: Lifespan[Starlette] | None = None) -> Starlette:
     """An ASGI application; ``app.state.site`` may be replaced while it runs."""
     app = Starlette(
         routes=[
-            _route("/u/{token}", "group_page", GET=pages.show_group, POST=pages.leave),
-            _route("/p/{token}", "preference_page", GET=pages.show_preferences, POST=pages.change_preferences),
+            _route("/u/{token:path}", "group_page", GET=pages.show_group, POST=pages.leave),
+            _route("/p/{token:path}", "preference_page", GET=pages.show_preferences, POST=pages.change_preferences),
+            _route("/api/preferences/{token}", "api", GET=api.show, POST=api.change),
+            _route("/api/openapi.json", "openapi", GET=api.show_document),
+            _route("/feedback/{name}", "feedback", POST=feedback.take_feedback),
+            _route("/replies/{channel}", "replies", POST=feedback.take_reply),
+            _route("/maysend.js", "script", GET=files.show_script),
             _route("/static/{name}", "static", GET=files.show),
             _route("/robots.txt", "robots", GET=_show_robots),
             _route("/healthz", "healthz", GET=_show_health),
             _route("/metrics", "metrics", GET=_show_metrics),
         ],
         middleware=[Middleware(Frame)],
-        exception_handlers={InvalidTokenError: _tell_invalid, LedgerError: _tell_unavailable},
+        exception_handlers={
+            InvalidTokenError: _tell_invalid,
+            LedgerError: _tell_unavailable,
+            ClientDisconnect: _tell_nobody,
+            HTTPException: _tell_wrong,
+        },
+        lifespan=lifespan,
     )
     app.router.redirect_slashes = False
     app.state.site, app.state.ledger, app.state.metrics = site, ledger, Metrics()
@@ -83,6 +96,19 @@ async def _tell_unavailable(request: Request, error: Exception) -> Response:
     if _wants_json(request):
         return JSONResponse({"error": "nothing was saved; try again later"}, 503, {"retry-after": "30"})
     return await pages.show_unavailable(request, error)
+
+
+async def _tell_wrong(request: Request, error: Exception) -> Response:
+    """What is wrong with a request, in the form that its route speaks."""
+    assert isinstance(error, HTTPException)
+    if _wants_json(request):
+        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+    return PlainTextResponse(f"{error.detail}\n", error.status_code, error.headers)
+
+
+async def _tell_nobody(_: Request, __: Exception) -> Response:
+    """The client went away before its request was whole."""
+    return Response(status_code=400)
 
 
 def _wants_json(request: Request) -> bool:

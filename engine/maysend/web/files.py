@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import mimetypes
+from functools import cache
+from importlib.resources import files
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -21,3 +23,15 @@ async def show(request: Request) -> Response:
     return Response(
         site.renderer.files[name], media_type=kind, headers={"cache-control": "public, max-age=31536000, immutable"}
     )
+
+
+async def show_script(_: Request) -> Response:
+    """``maysend.js``, which pages of one's own load from here."""
+    headers = {"cache-control": "public, max-age=3600", "cross-origin-resource-policy": "cross-origin"}
+    return Response(read("maysend.js"), media_type="text/javascript", headers=headers)
+
+
+@cache
+def read(name: str) -> bytes:
+    """A file of this package."""
+    return files(__package__).joinpath(name).read_bytes()

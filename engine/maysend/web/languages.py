@@ -19,7 +19,7 @@ def choose(accepted: str, offered: Sequence[str]) -> str:
 
 
 def _by_quality(accepted: str) -> list[str]:
-    weighed = []
+    weighed: list[tuple[float, int, str]] = []
     for item in accepted.lower().split(",")[:_MOST]:
         language, _, parameters = item.strip().partition(";")
         try:

@@ -6,7 +6,7 @@ import time
 from collections.abc import MutableMapping
 from typing import Any
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADERS = {
@@ -24,6 +24,11 @@ HEADERS = {
 }
 """Sent with every response that does not say otherwise."""
 
+_CROSS_ORIGIN = {
+    "access-control-allow-methods": "GET, POST",
+    "access-control-allow-headers": "content-type",
+    "access-control-max-age": "600",
+}
 _METHODS = ("GET", "HEAD", "OPTIONS", "POST")
 
 
@@ -37,14 +42,14 @@ class Frame:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        scope = scope | {"path": _tidy(scope["path"], scope["app"].state.site.prefix)}
+        scope = {**scope, "path": _tidy(scope["path"], scope["app"].state.site.prefix)}
         started, status = time.perf_counter(), 500
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _add(message)
+                _add(message, scope)
             await send(message)
 
         try:
@@ -61,10 +66,15 @@ def _tidy(path: str, prefix: str) -> str:
     return f"/{first.lower()}{slash}{rest}".rstrip("/") or "/"
 
 
-def _add(message: MutableMapping[str, Any]) -> None:
+def _add(message: MutableMapping[str, Any], scope: Scope) -> None:
     headers = MutableHeaders(scope=message)
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
+    if scope["path"].startswith("/api/"):
+        headers.add_vary_header("origin")
+        origin = Headers(scope=scope).get("origin")
+        if origin and origin in scope["app"].state.site.origins:
+            headers.update(_CROSS_ORIGIN | {"access-control-allow-origin": origin})
 
 
 def _count(scope: Scope, status: int, seconds: float) -> None:

@@ -28,7 +28,7 @@ async def show_group(request: Request) -> Response:
 
 
 async def leave(request: Request) -> Response:
-    """Leave what the link holds. A POST to this link is a no whatever its body, which only tells page and one-click apart."""
+    """Leave what the link holds. Any POST here is a no; its body only tells the page from one-click."""
     site, token = _asked(request)
     link = site.preferences.open(token)
     fields = await _fields(request)

@@ -1,4 +1,4 @@
-"""Declarations that change while the server runs: taken in whole where they are valid, left aside where they are not."""
+"""Declarations that change while the server runs: taken in where they are valid, left aside where they are not."""
 
 from __future__ import annotations
 
@@ -65,7 +65,9 @@ class Reloader:
             try:
                 with os.scandir(folder) as entries:
                     yield from (
-                        entry for entry in entries if entry.name == PROJECT_FILE or folder != self._root and entry.is_file()
+                        entry
+                        for entry in entries
+                        if entry.name == PROJECT_FILE or (folder != self._root and entry.is_file())
                     )
             except FileNotFoundError:
                 continue

@@ -7,16 +7,22 @@ import os
 import signal
 import socket
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from uvicorn.supervisors import Multiprocess
 
-from .. import loader, plugins, tokens
+from .. import loader, meaning, plugins, tokens
 from ..errors import InvalidProjectError, MaysendError
 from ..ledger import open_ledger
 from ..model import Project
+from ..moments import Clock
 from .app import create
 from .metrics import MULTIPROCESS
 from .reloading import Reloader
@@ -34,24 +40,88 @@ def serve(root: Path, host: str, port: int, workers: int) -> None:
 
     Raises MaysendError where it cannot start.
     """
-    project = _load(root)
-    tokens.keys_from_environment()
-    if workers > 1 and project.ledger.startswith("sqlite"):
-        raise MaysendError(f"{workers} workers cannot share an SQLite ledger; use PostgreSQL, or one worker")
     os.environ[_ROOT] = str(root)
-    config = uvicorn.Config(
-        "maysend.web.server:create_app",
-        factory=True,
+    if workers > 1:
+        if load(root).ledger.startswith("sqlite"):
+            raise MaysendError(f"{workers} workers cannot share an SQLite ledger; use PostgreSQL, or one worker")
+        os.environ.setdefault(MULTIPROCESS, tempfile.mkdtemp(prefix="maysend-metrics-"))
+    app = create_app()
+    with _listening(host, port) as listening:
+        name, number = listening.getsockname()[:2]
+        _log.info("serving %s at http://%s:%d", app.state.site.project.title, name, number)
+        if workers == 1:
+            for caught in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(caught, lambda *_: None)
+            uvicorn.Server(_config(app)).run([listening])
+        else:
+            app.state.ledger.close()
+            Multiprocess(_config("maysend.web.server:create_app", workers=workers), [listening]).run()
+
+
+def create_app() -> Starlette:
+    """The application of the project whose directory the environment names in MAYSEND_PROJECT.
+
+    Raises MaysendError where its declarations, ledger or keys do not allow it.
+    """
+    _set_up_logging()
+    root, found, keys = Path(os.environ[_ROOT]), plugins.load(), tokens.keys_from_environment()
+    project = load(root)
+    ledger = open_ledger(project.ledger, root)
+    site = open_site(project, found, ledger, keys)
+
+    def reload() -> None:
+        fresh = load(root)
+        if fresh.ledger != project.ledger:
+            raise MaysendError("project.yaml names another ledger; restart the server to use it")
+        app.state.site = open_site(fresh, found, ledger, keys)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        reloader = Reloader(root, reload, lambda outcome: app.state.metrics.reloads.labels(outcome).inc())
+        reloader.start()
+        try:
+            yield
+        finally:
+            await run_in_threadpool(reloader.stop)
+            await run_in_threadpool(ledger.close)
+
+    app = create(site, ledger, lifespan)
+    return app
+
+
+def load(root: Path) -> Project:
+    """The declarations as ``validate --offline`` accepts them. Raises InvalidProjectError."""
+    project, problems = loader.check(root, plugins.load())
+    if project:
+        found, _ = meaning.offline_problems(project, Clock(datetime.now(UTC), ZoneInfo(project.timezone)))
+        problems += found
+    if problems or not project:
+        raise InvalidProjectError(problems)
+    return project
+
+
+def _config(app: Starlette | str, workers: int = 1) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        factory=isinstance(app, str),
         workers=workers,
         log_config=None,
-        access_log=False,
+        access_log=False,  # a path holds a token
         server_header=False,
-        date_header=True,
         proxy_headers=False,
-        timeout_graceful_shutdown=_GRACE,
         lifespan="on",
+        timeout_graceful_shutdown=_GRACE,
     )
-    create_app_once = create_app() if workers == 1 else None
-    with _listening(host, port) as listening:
-        where = listening.getsockname()
-        _log.warning("serving %s at http://%s:%d (Ctrl-C ends it)", project.title, where[0], where[1])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise MaysendError(f"cannot listen at {host}:{port}: {error.strerror or error}") from None
+
+
+def _set_up_logging() -> None:
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

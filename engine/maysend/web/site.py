@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from .. import links
 from ..addresses import normalizer
-from ..errors import InvalidProjectError, Problem, did_you_mean
 from ..hookspecs import FeedbackParser, Page, PageSettings, Renderer
 from ..ledger import Ledger
 from ..links import Places
@@ -52,6 +50,7 @@ class Site:
         """The link's groups, with one button to leave them all. Raises LedgerError."""
         view = self.preferences.view(link)
         page = self._page("group", link, token, language, groups=view.named, subscribed=view.subscribed)
+        page = replace(page, action=f"{self.prefix}/u/{token}")
         return self._render(page, token, {switch.name: switch.subscribed for switch in view.named})
 
     def left_page(self, link: Link, token: str, language: str) -> str:
@@ -96,12 +95,9 @@ class Site:
 
 
 def open_site(project: Project, plugins: Plugins, ledger: Ledger, keys: Sequence[bytes]) -> Site:
-    """Everything a project's pages need. Raises InvalidProjectError where project.yaml asks for what is not there."""
+    """Everything a valid project's pages need. Raises PluginError where its templates or logo cannot be read."""
     pages = project.settings.get("pages", {})
     prefix = urlsplit(pages.get("base_url", "")).path.rstrip("/")
-    problems = [*_renderer_problems(project, plugins), *_feedback_problems(project, plugins)]
-    if problems:
-        raise InvalidProjectError(problems)
     settings = PageSettings(project.root, project.title, pages, f"{prefix}/static/")
     return Site(
         project=project,
@@ -117,33 +113,3 @@ def open_site(project: Project, plugins: Plugins, ledger: Ledger, keys: Sequence
         },
         replies=project.settings.get("replies", {}),
     )
-
-
-def _renderer_problems(project: Project, plugins: Plugins) -> list[Problem]:
-    name = project.settings.get("pages", {}).get("renderer", "default")
-    if name in plugins.page_renderers:
-        return []
-    hint = did_you_mean(name, plugins.page_renderers)
-    return [project.document.problem(("pages", "renderer"), f'unknown page renderer "{name}"{hint}')]
-
-
-def _feedback_problems(project: Project, plugins: Plugins) -> list[Problem]:
-    problems = []
-    for name, source in project.settings.get("feedback", {}).items():
-        parser = plugins.feedback_parsers.get(name)
-        if not parser:
-            message = f'unknown feedback parser "{name}"{did_you_mean(name, plugins.feedback_parsers)}'
-            problems.append(project.document.problem(("feedback", name), message, key=True))
-            continue
-        known = {"channel", *parser.settings}
-        problems += [
-            project.document.problem(("feedback", name), f'"{key}" is missing, which verifies what {name} reports')
-            for key in parser.required
-            if key not in source
-        ]
-        problems += [
-            project.document.problem(("feedback", name, key), f'unknown key "{key}"{did_you_mean(key, known)}', key=True)
-            for key in source
-            if key not in known
-        ]
-    return problems

@@ -1,4 +1,4 @@
-"""What a page says: its text as a reader sees it, white space collapsed. Its hash is the evidence of what was agreed to."""
+"""What a page says, as a reader sees it: the text whose hash is the evidence of what was agreed to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _UNSEEN = ("head", "script", "style", "template")
 
 
 def visible(html: str) -> str:
-    """The text of a page's body."""
+    """The text of a page's body, white space collapsed."""
     reader = _Reader()
     reader.feed(html)
     reader.close()

@@ -1,0 +1,105 @@
+"""``maysend links``."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+from .. import audience_links, evaluation, links, plugins, runner, tokens
+from ..errors import MaysendError, UnknownNameError
+from ..model import Campaign, Project
+from .options import json_option, load, print_json, project_option, talk
+
+
+@click.command()
+@click.argument("campaign")
+@click.option("--profile", metavar="KEY", help="The links of the message to this profile alone.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write everybody's links here (.parquet, .csv)."
+)
+@click.option("--audiences", type=click.Path(path_type=Path), help="What `evaluate --out` wrote (default: decide now).")
+@click.option("--test", is_flag=True, help="Links for a test send: they show everything and save nothing.")
+@json_option
+@project_option
+def command(
+    root: Path,
+    as_json: bool,
+    campaign: str,
+    profile: str | None,
+    out: Path | None,
+    audiences: Path | None,
+    test: bool,
+) -> None:
+    """Write the links and headers of CAMPAIGN's message to one profile, or of those to its whole audience."""
+    if (profile is None) == (out is None):
+        raise click.UsageError("say whose links: --profile KEY for one, --out FILE for the whole audience")
+    if out and out.suffix not in (".parquet", ".csv"):
+        raise click.UsageError("--out ends in .parquet or .csv")
+    project = load(root)
+    (chosen,) = runner.chosen(project, [campaign])
+    keys = tokens.keys_from_environment()
+    if profile is not None:
+        found = _of_one(project, chosen, keys, profile, test=test)
+        print_json(found) if as_json else _show(found)
+        return
+    assert out
+    with _audience(project, chosen, audiences) as audience, _bar() as progress:
+        rows = audience_links.write_links(project, chosen, keys, audience, out, test=test, progress=progress)
+    if as_json:
+        print_json({"campaign": campaign, "rows": rows, "file": str(out)})
+    else:
+        click.echo(f"{rows:,} links in {out}", err=True)
+
+
+def _of_one(
+    project: Project, campaign: Campaign, keys: tuple[bytes, ...], profile: str, *, test: bool
+) -> dict[str, Any]:
+    places = links.places(project.settings)
+    address = runner.address_of(project, plugins.load(), campaign.channel, profile)
+    if address is None:
+        raise UnknownNameError(f'there is no profile "{profile}" with an address on channel {campaign.channel}')
+    token = links.sealer(campaign, keys, test=test).seal(profile, address)
+    group_page = places.group_page(token)
+    headers = links.headers(project, campaign, group_page)
+    return {"group_page": group_page, "preference_page": places.preference_page(token), "headers": headers}
+
+
+def _show(found: dict[str, Any]) -> None:
+    click.echo(f"group page:       {found['group_page']}\npreference page:  {found['preference_page']}\n")
+    for name, value in found["headers"].items():
+        click.echo(f"{name}: {value}")
+
+
+@contextmanager
+def _audience(project: Project, campaign: Campaign, audiences: Path | None) -> Iterator[Path]:
+    """The campaign's audience: the file among ``audiences``, or one that is decided now and gone afterwards."""
+    if audiences:
+        files = [audiences / f"{campaign.name}.{ending}" for ending in ("parquet", "csv")]
+        if not (there := [file for file in files if file.is_file()]):
+            raise MaysendError(f"{audiences}: has no audience of {campaign.name}; was its target cap exceeded?")
+        yield there[0]
+        return
+    with tempfile.TemporaryDirectory(prefix="maysend-") as directory:
+        out = Path(directory) / "audiences"
+        with runner.opened(project, datetime.now(UTC), plugins.load()) as run:
+            (outcome,) = evaluation.evaluate(run, [campaign], out=out).outcomes
+        if outcome.aborted:
+            raise MaysendError(f"{campaign.name}: its target cap is exceeded, so that it has no audience")
+        yield out / f"{campaign.name}.parquet"
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on stderr, where that is a terminal."""
+    console = talk()
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress("links", *columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("links", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,195 @@
+"""A black-box check of any system's unsubscribe link: what mail programs and mail scanners do to it, one after another.
+
+It unsubscribes whom the link belongs to. A GET that unsubscribes can only be told from outside where the page changes
+or asks for nothing any more, so a pass says that nothing was seen.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from email import message_from_bytes, policy
+from html.parser import HTMLParser
+from urllib.parse import urljoin, urlsplit
+
+from .errors import MaysendError
+
+ONE_CLICK = b"List-Unsubscribe=One-Click"
+_URLENCODED = "application/x-www-form-urlencoded"
+_BOUNDARY = "maysend-boundary"
+_MULTIPART = (
+    f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--{_BOUNDARY}--\r\n'
+).encode()
+_SECONDS = 20
+_MOST = 2_000_000
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+FORMS: Mapping[str, tuple[str, bytes]] = {
+    "urlencoded": (_URLENCODED, ONE_CLICK),
+    "urlencoded, with a charset": (f"{_URLENCODED}; charset=UTF-8", ONE_CLICK),
+    "multipart": (f"multipart/form-data; boundary={_BOUNDARY}", _MULTIPART),
+    "multipart, boundary in quotes": (f'multipart/form-data; boundary="{_BOUNDARY}"', _MULTIPART),
+}
+"""The bodies of a one-click POST that RFC 8058, section 3.2 allows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at: whether it is as it must be, and what was seen."""
+
+    check: str
+    passed: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: http.client.HTTPMessage
+    text: str
+
+
+def check_link(url: str) -> Iterator[Check]:
+    """Look at a link, and yield what is found as it is found. Raises MaysendError where the link cannot be reached."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise MaysendError(f"{url}: is not a link; give one that starts with https://")
+    local = parts.hostname in _LOOPBACK
+    yield Check("the link is HTTPS (RFC 8058, 3.1)", parts.scheme == "https" or local, parts.scheme)
+    page = follow(url)
+    yield Check("GET shows a page", page.status == 200, f"status {page.status}")
+    asks = _Forms(page.text).posts
+    yield Check("GET asks before it unsubscribes", asks, "a form that posts" if asks else "no form that posts")
+    yield _cookies("GET sets no cookie", page)
+    yield from _harmless(url, page)
+    for name, (kind, body) in FORMS.items():
+        yield _one_click(f"one-click POST, {name}", request("POST", url, body, {"Content-Type": kind}))
+    again = request("POST", url, ONE_CLICK, {"Content-Type": _URLENCODED})
+    yield _one_click("one-click POST, once more", again)
+    yield _cookies("one-click POST needs and sets no cookie", again)
+    yield from _headers(page)
+    yield from _foreign(url)
+
+
+def check_message(content: bytes) -> tuple[str | None, list[Check]]:
+    """The one-click link in an e-mail's headers, and whether they are as RFC 2369 and RFC 8058 want them."""
+    message = message_from_bytes(content, policy=policy.default)
+    links = [part.strip().strip("<>") for part in str(message.get("List-Unsubscribe", "")).split(",")]
+    found = [link for link in links if link.lower().startswith("https://")]
+    post = str(message.get("List-Unsubscribe-Post", "missing"))
+    signed = {
+        name.strip().lower() for signature in message.get_all("DKIM-Signature", []) for name in _signed(signature)
+    }
+    covered = {"list-unsubscribe", "list-unsubscribe-post"} <= signed
+    checks = [
+        Check("List-Unsubscribe holds one HTTPS link", len(found) == 1, f"{len(found)} HTTPS links"),
+        Check("List-Unsubscribe-Post is right (RFC 8058, 3.1)", post == ONE_CLICK.decode(), post),
+        Check(
+            "a DKIM signature covers both (RFC 8058, 4)", covered, f"signed: {', '.join(sorted(signed)) or 'nothing'}"
+        ),
+    ]
+    return (found[0] if found else None), checks
+
+
+def follow(url: str) -> Answer:
+    """GET as a browser does, following a few redirects."""
+    for _ in range(5):
+        answer = request("GET", url)
+        if answer.status not in (301, 302, 303, 307, 308) or "location" not in answer.headers:
+            break
+        url = urljoin(url, answer.headers["location"])
+    return answer
+
+
+def request(method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Answer:
+    """One request, with no cookie and no redirect followed. Raises MaysendError where no answer comes."""
+    parts = urlsplit(url)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    connection = _connect(parts.scheme, parts.hostname or "", parts.port)
+    try:
+        connection.request(method, path, body, {"User-Agent": "maysend-check-unsubscribe", **(headers or {})})
+        response = connection.getresponse()
+        return Answer(response.status, response.headers, response.read(_MOST).decode("utf-8", "replace"))
+    except (OSError, http.client.HTTPException) as error:
+        raise MaysendError(f"{parts.scheme}://{parts.netloc}: gives no answer to {method}: {error}") from None
+    finally:
+        connection.close()
+
+
+def _connect(scheme: str, host: str, port: int | None) -> http.client.HTTPConnection:
+    if scheme == "https":
+        return http.client.HTTPSConnection(host, port, timeout=_SECONDS, context=ssl.create_default_context())
+    return http.client.HTTPConnection(host, port, timeout=_SECONDS)
+
+
+def _harmless(url: str, before: Answer) -> Iterator[Check]:
+    """What scanners send, and whether the page says the same afterwards."""
+    for method in ("HEAD", "OPTIONS"):
+        answer = request(method, url)
+        yield Check(f"{method} is answered", answer.status < 500, f"status {answer.status}")
+    same = _Forms(follow(url).text).text == _Forms(before.text).text
+    seen = "the page says the same as before" if same else "the page says something else than before"
+    yield Check("GET, HEAD and OPTIONS change nothing", same, seen)
+
+
+def _one_click(name: str, answer: Answer) -> Check:
+    redirect = answer.headers.get("location")
+    detail = f"status {answer.status}{f', redirects (RFC 8058, 3.2 forbids it)' if redirect else ''}"
+    return Check(name, 200 <= answer.status < 300, detail)
+
+
+def _cookies(name: str, answer: Answer) -> Check:
+    cookies = answer.headers.get_all("set-cookie") or []
+    return Check(name, not cookies, ", ".join(cookie.partition("=")[0] for cookie in cookies) or "none")
+
+
+def _headers(page: Answer) -> Iterator[Check]:
+    """A page whose address is a secret must not be kept, told to others, or shown inside another page."""
+    policy = page.headers.get("content-security-policy", "")
+    frames = "frame-ancestors" in policy or "x-frame-options" in page.headers
+    wanted: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
+        ("the page is not cached", "cache-control", lambda value: "no-store" in value),
+        ("the page tells no other site its address", "referrer-policy", lambda value: value in _QUIET),
+    )
+    for name, header, is_right in wanted:
+        value = page.headers.get(header, "")
+        yield Check(name, is_right(value.lower()), f"{header}: {value or 'missing'}")
+    yield Check("the page cannot be framed", frames, "frame-ancestors or x-frame-options" if frames else "missing")
+
+
+def _foreign(url: str) -> Iterator[Check]:
+    """A link that nobody was sent: the last letter of the longest part is another one."""
+    longest = max(urlsplit(url).path.split("/") + urlsplit(url).query.replace("=", "&").split("&"), key=len)
+    middle = len(longest) // 2
+    letter = "A" if longest[middle : middle + 1] != "A" else "B"
+    foreign = request("GET", url.replace(longest, longest[:middle] + letter + longest[middle + 1 :]))
+    yield Check("a changed link is refused", 400 <= foreign.status < 500, f"status {foreign.status}")
+
+
+def _signed(signature: str) -> list[str]:
+    tags = dict(tag.strip().split("=", 1) for tag in str(signature).split(";") if "=" in tag)
+    return tags.get("h", "").split(":")
+
+
+_QUIET = ("no-referrer", "same-origin")
+
+
+class _Forms(HTMLParser):
+    """A page's text, and whether a form on it posts."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.posts = False
+        self._text: list[str] = []
+        self.feed(html)
+        self.close()
+        self.text = " ".join(" ".join(self._text).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "form":
+            self.posts |= (dict(attrs).get("method") or "").lower() == "post"
+
+    def handle_data(self, data: str) -> None:
+        self._text.append(data)

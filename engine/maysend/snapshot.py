@@ -1,0 +1,186 @@
+"""The answers in force for a batch run: a Parquet snapshot, the tail of what changed since, and both together.
+
+The live tables are never read whole but for the first snapshot, and then in short parts that no writer waits for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sqlglot import exp
+
+from .addresses import normalized
+from .backends.duckdb import DuckDB
+from .columns import Table
+from .errors import OutputError, SourceError
+from .hookspecs import ChannelType
+from .ledger import Ledger, Mark, Subject
+from .model import Project, Source
+from .targeting.features import value
+from .targeting.names import column, table
+
+COLUMNS: Mapping[str, str] = {
+    "channel": "VARCHAR",
+    "level": "VARCHAR",
+    "subject": "VARCHAR",
+    "group": "VARCHAR",
+    "answer": "TINYINT",
+    "suppressed": "BOOLEAN",
+    "seq": "BIGINT",
+}
+"""The columns of answers, as ``AnswerRow`` names them, and their types."""
+
+TAIL = 20_000
+"""The changed rows from which on a run writes a new snapshot."""
+
+_KEY = ("channel", "level", "subject", "group")
+_FORMAT = 1
+_KEPT = 2  # the newest snapshot, and the one before, which another run may be reading
+_SNAPSHOT, _LIVE, _TAIL, _ERASED = "answers snapshot", "answers live", "answers tail", "answers erased"
+
+
+@dataclass(frozen=True, slots=True)
+class _Manifest:
+    """What a snapshot is of, and the SHA-256 of its file."""
+
+    format: int
+    mark: Mark
+    file: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Landed:
+    """The relation that the tail goes over, and how far both together are."""
+
+    base: str
+    mark: Mark
+
+
+def land(ledger: Ledger, backend: DuckDB, directory: Path, name: str, people: Sequence[exp.Query] = ()) -> int:
+    """Make the answers in force readable as ``name`` in the backend; return the newest event they know of.
+
+    The snapshot in ``directory`` is used where it is whole and of this ledger, and made anew where it is not. Where it
+    cannot be written, the run goes on without it. ``people`` are queries for everybody whom the run asks about, in the
+    columns of ``Subject``: whoever of them was erased has the no that is left.
+    """
+    landed = _land(ledger, backend, directory)
+    both, tail = _merged(landed.base), _count(backend, _TAIL)
+    if landed.base == _LIVE or tail >= max(TAIL, _count(backend, landed.base) // 20):
+        _write(backend, both, directory, landed.mark)
+    if people and ledger.has_erased():
+        subjects = (Subject(*row) for query in people for row in backend.stream(query))
+        backend.land(_ERASED, COLUMNS, ledger.erased(subjects))
+        both = exp.union(both, _all(_ERASED), distinct=False)
+    backend.define(name, both)
+    return landed.mark.seq
+
+
+def place(project: Project) -> Path:
+    """The directory of a project's snapshots."""
+    return project.root / ".maysend"
+
+
+def people(project: Project, channel_types: Mapping[str, ChannelType], profiles: Table) -> list[exp.Query]:
+    """Queries for every profile of the opened source ``profiles``, and every address, on each channel."""
+    queries: list[exp.Query] = []
+    for channel in project.channels.values():
+        if not {project.profiles.key, channel.address} <= profiles.keys():
+            continue
+        key, address = (
+            exp.cast(value(profiles, name, "p"), "text") for name in (project.profiles.key, channel.address)
+        )
+        wanted = {"found profile": (key, ()), "found address": (address, channel_types[channel.type].address)}
+        found = normalized(table("profiles", "p"), wanted).subquery("p")
+        for level in ("profile", "address"):
+            subject = column(f"found {level}", "p")
+            chosen = [exp.Literal.string(channel.name), exp.Literal.string(level), subject]
+            named = [exp.alias_(one, name, quoted=True) for one, name in zip(chosen, Subject._fields, strict=True)]
+            present = exp.not_(exp.Is(this=subject.copy(), expression=exp.null()))
+            queries.append(exp.select(*named).distinct().from_(found.copy()).where(present))
+    return queries
+
+
+def forget(directory: Path) -> None:
+    """Remove every snapshot: somebody was erased."""
+    try:
+        for file in sorted(directory.glob("answers*")):
+            file.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{directory}: the snapshot cannot be removed: {error.strerror}") from None
+
+
+def _land(ledger: Ledger, backend: DuckDB, directory: Path) -> _Landed:
+    """Land the tail above the snapshot; or, where there is none, the live tables in short parts, and the tail above."""
+    manifest = _read(directory, ledger)
+    if manifest and _open(backend, directory / manifest.file):
+        base, after = _SNAPSHOT, manifest.mark
+    else:
+        base, after = _LIVE, ledger.mark()
+        backend.land(_LIVE, COLUMNS, ledger.all_answers())
+    with ledger.tail(after.seq) as (mark, rows):
+        backend.land(_TAIL, COLUMNS, rows)
+    if mark.erased != after.erased:
+        forget(directory)
+        return _land(ledger, backend, directory)
+    return _Landed(base, mark)
+
+
+def _read(directory: Path, ledger: Ledger) -> _Manifest | None:
+    """The newest snapshot, None where none can be trusted: missing, broken, another ledger's, before an erasure."""
+    try:
+        data = json.loads((directory / "answers.json").read_bytes())
+        manifest = _Manifest(data["format"], Mark(**data["mark"]), data["file"], data["digest"])
+        trusted = manifest.format == _FORMAT and _digest(directory / manifest.file) == manifest.digest
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return manifest if trusted and ledger.has(manifest.mark) else None
+
+
+def _open(backend: DuckDB, file: Path) -> bool:
+    try:
+        return set(backend.open(_SNAPSHOT, Source(str(file), str(file)))) == set(COLUMNS)
+    except SourceError:
+        return False
+
+
+def _merged(base: str) -> exp.Query:
+    """The base's rows that the tail does not have, and the tail's."""
+    same = exp.and_(*(exp.EQ(this=column(key, "b"), expression=column(key, "t")) for key in _KEY))
+    unchanged = exp.select(*(column(name, "b") for name in COLUMNS)).from_(table(base, "b"))
+    return exp.union(unchanged.join(table(_TAIL, "t"), on=same, join_type="anti"), _all(_TAIL), distinct=False)
+
+
+def _all(relation: str) -> exp.Select:
+    return exp.select(*(column(name) for name in COLUMNS)).from_(table(relation))
+
+
+def _write(backend: DuckDB, answers: exp.Query, directory: Path, mark: Mark) -> None:
+    """Write the snapshot, then what it is of; whoever reads meanwhile finds one that is whole."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = directory / f"answers-{mark.seq}-{os.getpid()}.parquet"
+        backend.write(answers, file)
+        manifest = _Manifest(_FORMAT, mark, file.name, _digest(file))
+        unfinished = directory / f"answers-{os.getpid()}.json"
+        unfinished.write_text(json.dumps(asdict(manifest) | {"mark": mark._asdict()}), encoding="utf-8")
+        os.replace(unfinished, directory / "answers.json")
+        older = sorted(directory.glob("answers-*.parquet"), key=lambda found: found.stat().st_mtime_ns)
+        for old in older[:-_KEPT]:
+            old.unlink(missing_ok=True)
+    except (OSError, SourceError):
+        return
+
+
+def _count(backend: DuckDB, relation: str) -> int:
+    return int(backend.rows(exp.select(exp.Count(this=exp.Star())).from_(table(relation)))[0][0])
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

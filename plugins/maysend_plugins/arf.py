@@ -1,0 +1,56 @@
+"""Complaints in the Abuse Reporting Format (RFC 5965), one message a file: ``curl --data-binary @complaint.eml``."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.message import Message
+from email.utils import getaddresses, parsedate_to_datetime
+from typing import Any
+
+from maysend import FeedbackError, FeedbackParser, Report, hookimpl, is_authorized
+
+_COMPLAINTS = ("abuse", "fraud", "not-spam", "opt-out", "other", "virus")
+
+
+@hookimpl
+def register_feedback_parsers() -> list[FeedbackParser]:
+    """``POST /feedback/arf`` with the secret in the header Authorization."""
+    secret = {"type": "string", "minLength": 1, "description": "The shared secret, from the environment: `${NAME}`."}
+    return [FeedbackParser(name="arf", parse=_parse, settings={"secret": secret}, required=("secret",))]
+
+
+def _parse(settings: Mapping[str, Any], headers: Mapping[str, str], body: bytes) -> Sequence[Report]:
+    if not is_authorized(headers, settings["secret"]):
+        raise FeedbackError("the secret is wrong", 401)
+    parts = {part.get_content_type(): part for part in message_from_bytes(body).walk()}
+    report = _inside(parts.get("message/feedback-report"))
+    kind = str(report.get("feedback-type", "")).strip().lower()
+    if kind not in _COMPLAINTS:
+        raise FeedbackError("is not a report in the Abuse Reporting Format (RFC 5965)")
+    original = _inside(parts.get("message/rfc822") or parts.get("text/rfc822-headers"))
+    named = getaddresses(report.get_all("original-rcpt-to") or original.get_all("to") or [])
+    addresses = [address for _, address in named if "@" in address]
+    if not addresses:
+        raise FeedbackError("does not say who complains: there is neither Original-Rcpt-To nor To")
+    type_: Any = None if kind == "opt-out" else "spam"
+    at = _date(report.get("arrival-date") or report.get("received-date"))
+    return [Report(address, type_, f"{kind} report", at) for address in addresses if kind != "not-spam"]
+
+
+def _inside(part: Message | None) -> Message:
+    """The message or the headers that a part holds; an empty message where there is none."""
+    if part is None:
+        return Message()
+    if part.is_multipart():
+        inside = part.get_payload(0)
+        return inside if isinstance(inside, Message) else Message()
+    payload = part.get_payload(decode=True)
+    return message_from_bytes(payload if isinstance(payload, bytes) else b"")
+
+
+def _date(text: str | None) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(text) if text else None
+    except ValueError:
+        return None
+    return found.replace(tzinfo=UTC) if found and found.tzinfo is None else found

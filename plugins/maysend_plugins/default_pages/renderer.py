@@ -1,0 +1,89 @@
+"""Templates, catalogues, colours and logo put together."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from babel import Locale
+from jinja2 import (
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    PackageLoader,
+    PrefixLoader,
+    StrictUndefined,
+    TemplateError,
+    pass_context,
+)
+from jinja2.runtime import Context
+from markupsafe import Markup
+
+from maysend import Page, PageSettings, PluginError
+
+from . import catalogues
+from .colours import style
+
+_STYLE = "style.css"
+
+
+class TemplateRenderer:
+    """Renders ``templates/<kind>.html``, or the project's ``pages/<kind>.html`` where there is one.
+
+    A template of the project's may build on ours as ``default/<name>.html``.
+    """
+
+    languages: Sequence[str]
+    files: Mapping[str, bytes]
+
+    def __init__(self, settings: PageSettings) -> None:
+        ours = PackageLoader(__package__)
+        loader = ChoiceLoader([FileSystemLoader(settings.root / "pages"), ours, PrefixLoader({"default": ours})])
+        self._environment = Environment(
+            loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        )
+        self._catalogues = catalogues.load()
+        self._environment.globals |= {"_": self._translate, "title": settings.title}
+        self.languages = tuple(self._catalogues)
+        files: dict[str, bytes] = {}
+        styles = self._source(_STYLE) + style(settings.pages.get("colours", {}))
+        self._environment.globals["styles"] = settings.static + _hashed(files, _STYLE, styles.encode())
+        self._environment.globals["logo"] = _logo(settings, files)
+        self.files = files
+
+    def render(self, page: Page) -> str:
+        locale = Locale.parse(page.language, sep="-")
+        template = self._environment.get_template(f"{page.kind}.html")
+        return template.render(page=page, language=page.language, direction=locale.text_direction)
+
+    @pass_context
+    def _translate(self, context: Context, message: str, **values: Any) -> Markup:
+        """The message in the page's language; ``values`` take the places named in braces, escaped."""
+        return Markup(self._catalogues[context["language"]].get(message, message)).format(**values)  # noqa: S704 - ours
+
+    def _source(self, name: str) -> str:
+        try:
+            return self._environment.loader.get_source(self._environment, name)[0]  # type: ignore[union-attr]
+        except (TemplateError, OSError, ValueError) as error:
+            raise PluginError(f"pages/{name}: cannot be read: {error}") from None
+
+
+def _logo(settings: PageSettings, files: dict[str, bytes]) -> str:
+    """Where the logo is: as declared where it is a URL, else a file of the project's among ours; empty for none."""
+    logo = settings.pages.get("logo", "")
+    if not logo or logo.startswith("https://"):
+        return str(logo)
+    try:
+        return settings.static + _hashed(files, Path(logo).name, (settings.root / logo).read_bytes())
+    except OSError as error:
+        raise PluginError(f"project.yaml: pages.logo: {logo} cannot be read: {error.strerror}") from None
+
+
+def _hashed(files: dict[str, bytes], name: str, content: bytes) -> str:
+    """Keep a file under a name that changes with its content, and return that name."""
+    path = Path(name)
+    hashed = f"{path.stem}-{hashlib.sha256(content).hexdigest()[:12]}{path.suffix}"
+    files[hashed] = content
+    return hashed

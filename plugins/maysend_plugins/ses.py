@@ -1,0 +1,115 @@
+"""Amazon SES through SNS, its messages verified by Amazon's signature and limited to the declared topics.
+
+Sources: docs.aws.amazon.com/sns (verify signatures of messages), docs.aws.amazon.com/ses (notification contents).
+"""
+
+import json
+import re
+import urllib.request
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from maysend import FeedbackError, FeedbackParser, Report, hookimpl
+
+_AMAZON = re.compile(r"https://sns\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[^\s]*")
+_SIGNED: Mapping[str, tuple[str, ...]] = {
+    "Notification": ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
+    "SubscriptionConfirmation": ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
+}
+_SUPPRESSED = ("Suppressed", "OnAccountSuppressionList")
+
+
+@hookimpl
+def register_feedback_parsers() -> list[FeedbackParser]:
+    """``POST /feedback/ses``; a topic's subscription is confirmed when Amazon asks for it."""
+    topics = {
+        "type": "array",
+        "minItems": 1,
+        "items": {"type": "string"},
+        "description": "The ARNs of the topics that are listened to.",
+    }
+    return [FeedbackParser(name="ses", parse=_parse, settings={"topics": topics}, required=("topics",))]
+
+
+def _parse(settings: Mapping[str, Any], headers: Mapping[str, str], body: bytes) -> Sequence[Report]:  # noqa: ARG001 - the hook's
+    try:
+        message = json.loads(body)
+        signed = _SIGNED[message["Type"]]
+        text = "".join(f"{name}\n{message[name]}\n" for name in signed if name in message)
+        certificate, signature = message["SigningCertURL"], b64decode(message["Signature"])
+        topic, version = message["TopicArn"], message["SignatureVersion"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise FeedbackError("is not a message of Amazon SNS") from None
+    if topic not in settings["topics"]:
+        raise FeedbackError("the topic is not declared", 401)
+    _verify(str(certificate), text.encode(), signature, str(version))
+    if message["Type"] == "SubscriptionConfirmation":
+        fetch(str(message["SubscribeURL"]))
+        return []
+    try:
+        return _reports(json.loads(message["Message"]))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise FeedbackError("holds no notification of Amazon SES") from None
+
+
+def _reports(told: Mapping[str, Any]) -> list[Report]:
+    match told.get("notificationType") or told.get("eventType"):
+        case "Bounce" if told["bounce"]["bounceType"] == "Permanent":
+            bounce = told["bounce"]
+            dropped = bounce.get("bounceSubType") in _SUPPRESSED
+            return [
+                Report(
+                    address=recipient["emailAddress"],
+                    type="dropped" if dropped else "bounced",
+                    reason=recipient.get("diagnosticCode") or bounce.get("bounceSubType"),
+                    occurred_at=_time(bounce["timestamp"]),
+                )
+                for recipient in bounce["bouncedRecipients"]
+            ]
+        case "Complaint":
+            complaint = told["complaint"]
+            reason, at = complaint.get("complaintFeedbackType"), _time(complaint["timestamp"])
+            return [Report(who["emailAddress"], "spam", reason, at) for who in complaint["complainedRecipients"]]
+        case _:
+            return []
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def _verify(url: str, signed: bytes, signature: bytes, version: str) -> None:
+    """Version 1 signs with SHA-1, version 2 with SHA-256; RSA, PKCS #1 v1.5."""
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+    algorithm = {"1": hashes.SHA1, "2": hashes.SHA256}.get(version)
+    try:
+        key = x509.load_pem_x509_certificate(_certificate(url)).public_key()
+        if algorithm is None or not isinstance(key, rsa.RSAPublicKey):
+            raise FeedbackError("the signature is of an unknown kind", 401)
+        key.verify(signature, signed, padding.PKCS1v15(), algorithm())
+    except (InvalidSignature, ValueError):
+        raise FeedbackError("the signature is wrong", 401) from None
+
+
+@lru_cache(maxsize=8)
+def _certificate(url: str) -> bytes:
+    return fetch(url)
+
+
+def fetch(url: str) -> bytes:
+    """What Amazon has at a URL of its own; any other URL is refused, whoever signed it."""
+    if not _AMAZON.fullmatch(url):
+        raise FeedbackError("names a URL that is not Amazon's", 401)
+    try:
+        with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 - the URL is https, and Amazon's
+            content: bytes = response.read(100_000)
+    except OSError:
+        raise FeedbackError("Amazon cannot be reached; try again later", 503) from None
+    return content

@@ -1,0 +1,151 @@
+"""The commands about answers, as people and scripts call them."""
+
+from __future__ import annotations
+
+import csv
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+Run = Callable[..., Any]
+
+PROJECT = {
+    "project.yaml": "title: A\nprofiles: {source: p.csv, key: id}\n",
+    "channels/email.yaml": "type: email\naddress: mail\n",
+    "subscription_groups/news.yaml": "title: N\ndescription: D\nchannel: email\ndefault: subscribed\n",
+    "subscription_groups/offers.yaml": "title: O\ndescription: D\nchannel: email\ndefault: unsubscribed\n",
+    "campaigns/daily.yaml": "title: D\nchannel: email\nsubscription_groups: {all: [news]}\n",
+    "p.csv": "id,mail\n1,Home@x.org\n2,home@x.org\n3,\n",
+}
+NEITHER = {"news": "Subscribed", "offers": "Unsubscribed"}
+
+
+@pytest.fixture
+def project(tmp_path: Path, maysend: Run) -> Path:
+    for name, text in PROJECT.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    maysend("init", cwd=tmp_path)
+    return tmp_path
+
+
+def test_leaving_and_returning(project: Path, maysend: Run, maysend_json: Run) -> None:
+    def status(*who: str) -> dict[str, Any]:
+        found: dict[str, Any] = maysend_json("status", *who, cwd=project)
+        return found
+
+    (event,) = maysend_json(
+        "unsubscribe", "email", "--address", " HOME@x.org", "--group", "news", "--reason", "tired", cwd=project
+    )["events"]
+    assert (event["address"], event["profile"], event["group"], event["source"]) == ("home@x.org", None, "news", "cli")
+    assert (event["resubscribed"], event["reason"], event["subscription_type"]) == (False, "tired", "Account")
+    again = maysend("unsubscribe", "email", "--address", "home@x.org", "--group", "news", cwd=project)
+    assert again.stdout == "nothing changed: that is the answer already\n"
+    maysend("unsubscribe", "email", "--profile", "2", cwd=project)
+    left = {"news": "Unsubscribed", "offers": "Unsubscribed"}
+    assert status("--profile", "1") == {"channels": {"email": "subscribed"}, "subscription_groups": left}
+    assert status("--profile", "2") == {"channels": {"email": "unsubscribed"}, "subscription_groups": left}
+    assert status("--profile", "3") == {"channels": {"email": "subscribed"}, "subscription_groups": NEITHER}
+    maysend("resubscribe", "email", "--address", "home@x.org", "--group", "news", cwd=project)
+    assert status("--address", "home@x.org")["subscription_groups"] == NEITHER
+    told = maysend_json("history", "--channel", "email", "--profile", "2", cwd=project)["events"]
+    assert [(e["group"], e["resubscribed"]) for e in told] == [("news", False), (None, False), ("news", True)]
+    lines = maysend("history", "--profile", "2", cwd=project).stdout.splitlines()
+    assert [line.split("  ", 1)[1] for line in lines] == [
+        "home@x.org left group news (by cli, tired)",
+        "profile 2 left channel email (by cli)",
+        "home@x.org returned to group news (by cli)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["unsubscribe", "emial", "--profile", "1"], 'there is no channel "emial"; did you mean "email"?'),
+        (["unsubscribe", "email", "--profile", "1", "--group", "new"], 'there is no subscription group "new"; did you'),
+        (["unsubscribe", "email", "--profile", "1", "--campaign", "x"], 'there is no campaign "x"'),
+        (["unsubscribe", "email", "--address", "nobody"], '"nobody" is no address on channel email (E-mail)'),
+        (["unsubscribe", "email"], "say who: --address, --profile, or both"),
+        (["status", "--address", "a@x.org", "--profile", "1"], "say who: either --address or --profile"),
+        (["history"], "say who: either --address or --profile"),
+        (["import", "p.csv", "--channel", "email"], "--channel and --group go with --format"),
+        (["export", "--out", "answers.xlsx"], "ends in neither .csv nor .parquet"),
+        (["erase"], "say who: --address, --profile, or both"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_usage_is_exit_code_2(project: Path, maysend: Run, arguments: list[str], message: str) -> None:
+    assert message in maysend(*arguments, cwd=project, code=2).stderr
+
+
+def test_a_file_of_answers(project: Path, maysend: Run, maysend_json: Run) -> None:
+    (project / "answers.csv").write_text(
+        "channel,group,address,profile,status,occurred_at,type,reason\n"
+        "email,news,home@x.org,,unsubscribed,2024-01-01T00:00:00Z,,\n"
+        "email,nwes,home@x.org,,unsubscribed,2024-01-01T00:00:00Z,,\n"
+    )
+    (project / ".maysend" / "ledger.db").unlink()
+    assert "is missing; run `maysend init`" in maysend("import", "answers.csv", cwd=project, code=1).stderr
+    expected = {
+        "read": 2,
+        "changed": 1,
+        "unchanged": 0,
+        "refused": [{"row": 2, "message": 'there is no subscription group "nwes"; did you mean "news"?'}],
+    }
+    for options in (["--create", "--dry-run"], ["--create"]):
+        assert maysend_json("import", "answers.csv", *options, cwd=project, code=1) == expected
+        assert (project / ".maysend" / "ledger.db").exists() is (options == ["--create"])
+    told = maysend("import", "answers.csv", cwd=project, code=1)
+    assert told.stdout == "2 read: 0 changed, 1 unchanged, 1 refused\n"
+    assert "row 2: there is no subscription group" in told.stderr
+
+
+def test_exports(project: Path, maysend: Run, maysend_json: Run) -> None:
+    (project / "answers.csv").write_text(
+        "channel,group,profile,status,occurred_at\n"
+        "email,news,1,unsubscribed,2024-01-01\nemail,news,1,subscribed,2024-03-01\nemail,,2,unsubscribed,2024-02-01\n"
+    )
+    maysend("import", "answers.csv", cwd=project)
+    assert maysend_json("export", "--out", "then.csv", "--as-of", "2024-02-15", cwd=project)["rows"] == 2
+    with (project / "then.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert [(row["group"], row["profile"], row["status"]) for row in rows] == [
+        ("news", "1", "unsubscribed"),
+        ("", "2", "unsubscribed"),
+    ]
+    assert list(rows[0]) == ["channel", "group", "address", "profile", "status", "occurred_at", "type", "reason"]
+    maysend("export", "--profiles", "--out", "profiles.parquet", cwd=project)
+    assert duckdb.read_parquet(str(project / "profiles.parquet")).fetchall() == [
+        ("1", "Subscribed", "Unsubscribed"),
+        ("2", "Unsubscribed", "Unsubscribed"),
+        ("3", "Subscribed", "Unsubscribed"),
+    ]
+
+
+def test_erasing_and_proving(project: Path, maysend: Run, maysend_json: Run) -> None:
+    key = {"MAYSEND_ERASURE_KEY": "a secret that is never rotated"}
+    maysend("unsubscribe", "email", "--profile", "1", "--address", "home@x.org", "--group", "news", cwd=project)
+    maysend("unsubscribe", "email", "--profile", "3", cwd=project)
+    assert "set MAYSEND_ERASURE_KEY" in maysend("erase", "--profile", "1", cwd=project, code=1).stderr
+    assert maysend_json("erase", "--profile", "1", cwd=project, env=key)["events"] == 1
+    assert "set MAYSEND_ERASURE_KEY" in maysend("status", "--profile", "3", cwd=project, code=1).stderr
+    assert maysend_json("history", "--profile", "1", cwd=project, env=key)["events"] == []
+    status = maysend_json("status", "--profile", "1", cwd=project, env=key)
+    assert status["channels"] == {"email": "unsubscribed"}
+    for _ in range(2):  # the first makes a snapshot, the second reads it
+        (daily,) = maysend_json("evaluate", "--no-audiences", cwd=project, env=key)["campaigns"]
+        assert (daily["included"], daily["excluded"]["channel_unsubscribed"]) == (0, 2)
+        explained = maysend_json("explain", "daily", "2", cwd=project, env=key)
+        assert explained["reason"] == "channel_unsubscribed"  # the address they shared
+    proof = maysend_json("history", "--verify", cwd=project, env=key)
+    assert (proof["events"], proof["faults"]) == (2, [])
+    ledger = sqlite3.connect(project / ".maysend" / "ledger.db")
+    with ledger:
+        ledger.execute("UPDATE events SET subscribed = 1 WHERE seq = 2")
+    ledger.close()
+    told = maysend("history", "--verify", cwd=project, env=key, code=1).stdout
+    assert "event 2: was changed, or does not follow the event before it" in told.splitlines()

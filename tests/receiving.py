@@ -1,0 +1,234 @@
+"""Receivers of events to test sinks with: real servers on loopback, and an HTTP endpoint that does as it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+
+URLS = {
+    "redis": os.environ.get("MAYSEND_TEST_REDIS_URL", "redis://127.0.0.1:6379/0"),
+    "nats": os.environ.get("MAYSEND_TEST_NATS_URL", "nats://127.0.0.1:4222"),
+    "rabbitmq": os.environ.get("MAYSEND_TEST_RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672/%2F"),
+    "postgres": os.environ.get("MAYSEND_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/test"),
+}
+
+
+@dataclass
+class Receiver:
+    """A server that a sink delivers to: the sink's settings, and a way to read what arrived, in order."""
+
+    type: str
+    settings: Mapping[str, Any]
+    received: Callable[[], list[dict[str, Any]]]
+    remove: Callable[[], None] = lambda: None
+
+    def events(self) -> list[dict[str, Any]]:
+        """The CloudEvents that arrived, oldest first."""
+        return self.received()
+
+
+def redis(url: str = URLS["redis"]) -> Receiver:
+    client: Any = pytest.importorskip("redis", reason="redis is not installed (extra: redis)").Redis.from_url(url)
+    _skip_unless(client.ping, "Redis", url)
+    stream = f"maysend_{uuid4().hex}"
+
+    def received() -> list[dict[str, Any]]:
+        return [json.loads(entry[b"event"]) for _, entry in client.xrange(stream)]
+
+    def remove() -> None:
+        client.delete(stream)
+        client.close()
+
+    return Receiver("redis", {"url": url, "stream": stream}, received, remove)
+
+
+def nats(url: str = URLS["nats"]) -> Receiver:
+    module: Any = pytest.importorskip("nats", reason="nats-py is not installed (extra: nats)")
+    name = f"maysend_{uuid4().hex}"
+
+    async def connect() -> Any:
+        return await module.connect(url, connect_timeout=3, allow_reconnect=False, error_cb=_ignore)
+
+    async def read() -> list[bytes]:
+        client = await connect()
+        pulled = []
+        info = await client.jetstream().stream_info(name)
+        subscription = await client.jetstream().pull_subscribe(f"{name}.events", stream=name)
+        while len(pulled) < info.state.messages:
+            pulled += [message.data for message in await subscription.fetch(500, timeout=5)]
+        await client.close()
+        return pulled
+
+    async def delete() -> None:
+        client = await connect()
+        try:
+            await client.jetstream().delete_stream(name)
+        finally:
+            await client.close()
+
+    async def greet() -> None:
+        await (await connect()).close()
+
+    _skip_unless(lambda: asyncio.run(greet()), "NATS", url)
+    settings = {"url": url, "stream": name, "subject": f"{name}.events"}
+    return Receiver(
+        "nats", settings, lambda: [json.loads(data) for data in asyncio.run(read())], lambda: asyncio.run(delete())
+    )
+
+
+async def _ignore(_: Exception) -> None:
+    """What the client finds wrong, its calls raise as well."""
+
+
+def rabbitmq(url: str = URLS["rabbitmq"]) -> Receiver:
+    pika: Any = pytest.importorskip("pika", reason="pika is not installed (extra: rabbitmq)")
+    queue = f"maysend_{uuid4().hex}"
+
+    def connect() -> Any:
+        return pika.BlockingConnection(pika.URLParameters(url))
+
+    def received() -> list[dict[str, Any]]:
+        connection = connect()
+        channel, found = connection.channel(), []
+        while (message := channel.basic_get(queue, auto_ack=True))[0]:
+            found.append(json.loads(message[2]))
+        connection.close()
+        return found
+
+    def remove() -> None:
+        connection = connect()
+        connection.channel().queue_delete(queue)
+        connection.close()
+
+    _skip_unless(lambda: connect().close(), "RabbitMQ", url)
+    return Receiver("rabbitmq", {"url": url, "routing_key": queue}, received, remove)
+
+
+def postgres(url: str = URLS["postgres"]) -> Receiver:
+    psycopg: Any = pytest.importorskip("psycopg", reason="psycopg is not installed (extra: postgres)")
+    table = f"maysend_{uuid4().hex}"
+
+    def execute(query: str) -> Any:
+        with psycopg.connect(url, connect_timeout=3, autocommit=True) as connection:
+            cursor = connection.execute(query)
+            return cursor.fetchall() if cursor.description else None
+
+    _skip_unless(lambda: execute("SELECT 1"), "PostgreSQL", url)
+    return Receiver(
+        "postgres",
+        {"url": url, "table": table},
+        lambda: [event for (event,) in execute(f"SELECT event FROM {table} ORDER BY seq")],
+        lambda: execute(f"DROP TABLE IF EXISTS {table}"),
+    )
+
+
+def kafka() -> Receiver:
+    """The client library's own mock cluster, which lives as long as the producer that made it."""
+    confluent: Any = pytest.importorskip("confluent_kafka", reason="confluent-kafka is not installed (extra: kafka)")
+    cluster = confluent.Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": 3, "log_level": 0})
+    brokers = ",".join(f"{broker.host}:{broker.port}" for broker in cluster.list_topics(timeout=10).brokers.values())
+    topic = f"maysend_{uuid4().hex}"
+
+    def received() -> list[dict[str, Any]]:
+        consumer = confluent.Consumer(
+            {"bootstrap.servers": brokers, "group.id": uuid4().hex, "auto.offset.reset": "earliest", "log_level": 0}
+        )
+        partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        ends = {
+            number: consumer.get_watermark_offsets(confluent.TopicPartition(topic, number))[1] for number in partitions
+        }
+        consumer.assign([confluent.TopicPartition(topic, number, 0) for number in partitions])
+        found = []
+        while len(found) < sum(ends.values()):
+            found += [json.loads(message.value()) for message in consumer.consume(500, 5) if not message.error()]
+        consumer.close()
+        return found
+
+    receiver = Receiver("kafka", {"brokers": brokers, "topic": topic}, received)
+    receiver.remove = cluster.close
+    return receiver
+
+
+def _skip_unless(try_it: Callable[[], Any], name: str, url: str) -> None:
+    try:
+        try_it()
+    except Exception as error:
+        pytest.skip(f"no {name} server at {urlsplit(url).netloc.rpartition('@')[2]}: {error!r:.100}")
+
+
+@dataclass
+class Posted:
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Endpoint:
+    """An HTTP server that keeps what is posted and answers as ``answer`` says: a status, or nothing for too long."""
+
+    url: str
+    answer: Callable[[Posted], int] = lambda _: 204
+    posted: list[Posted] = field(default_factory=list)
+    hang: threading.Event = field(default_factory=threading.Event)
+
+
+@contextmanager
+def endpoint() -> Iterator[Endpoint]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            posted = Posted({name.lower(): value for name, value in self.headers.items()}, body)
+            status = told.answer(posted)
+            if status == 0:
+                told.hang.wait()
+                return
+            if 200 <= status < 300:
+                told.posted.append(posted)
+            self.send_response(status)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing: the test looks at what was posted."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    told = Endpoint(f"http://127.0.0.1:{server.server_port}/hook")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield told
+    finally:
+        told.hang.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def wait_for_port(port: int, seconds: float = 30.0) -> None:
+    """Wait until something listens on a port of loopback."""
+    import socket
+
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            assert time.monotonic() < until, f"nothing listens on port {port}"
+            time.sleep(0.05)
+        else:
+            return

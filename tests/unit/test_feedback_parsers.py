@@ -1,0 +1,332 @@
+"""What each service reports, from messages as they send them, signed with keys of our own."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.x509.oid import NameOID
+
+from maysend import FeedbackError, Report, is_authorized, plugins
+from maysend_plugins import ses
+
+SECRET = {"secret": "s3cret"}
+BEARER = {"authorization": "Bearer s3cret"}
+TOPIC = "arn:aws:sns:eu-west-1:123456789012:bounces"
+CERTIFICATE = "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-1.pem"
+AT = datetime(2024, 5, 1, 12, tzinfo=UTC)
+
+
+def parse(name: str, settings: dict[str, Any], headers: dict[str, str], body: bytes | Any) -> list[Report]:
+    parser = plugins.load().feedback_parsers[name]
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return list(parser.parse(settings, headers, content))
+
+
+@pytest.mark.parametrize(
+    ("authorization", "right"),
+    [
+        ("Bearer s3cret", True),
+        ("bearer  s3cret ", True),
+        (f"Basic {b64encode(b'maysend:s3cret').decode()}", True),
+        (f"Basic {b64encode(b's3cret').decode()}", False),
+        ("Basic s3cret", False),
+        ("Bearer s3cre", False),
+        ("Bearer é", False),
+        ("s3cret", False),
+        ("", False),
+    ],
+)
+def test_a_shared_secret_comes_as_bearer_or_as_basic_s_password(authorization: str, right: bool) -> None:
+    assert is_authorized({"authorization": authorization}, "s3cret") is right
+
+
+# CleverTap's generic SMTP
+
+
+def test_smtp_v2_reports_every_type_but_soft_bounces() -> None:
+    failed = [
+        {"type": kind, "email": f"{kind}@example.com", "meta": "a|b|", "description": f"{kind} by server"}
+        for kind in ("unsubscribed", "hard_bounce", "soft_bounce", "spam", "dropped", "delivered")
+    ]
+    assert parse("smtp_v2", SECRET, BEARER, {"version": "v2", "events": {"failed": failed}}) == [
+        Report("unsubscribed@example.com", None, "unsubscribed by server"),
+        Report("hard_bounce@example.com", "bounced", "hard_bounce by server"),
+        Report("spam@example.com", "spam", "spam by server"),
+        Report("dropped@example.com", "dropped", "dropped by server"),
+    ]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"events": {"failed": [1]}}', b"[" * 100_000, b"\xff"])
+def test_smtp_v2_says_what_it_wants(body: bytes) -> None:
+    with pytest.raises(FeedbackError, match="send") as told:
+        parse("smtp_v2", SECRET, BEARER, body)
+    assert told.value.status == 400
+
+
+@pytest.mark.parametrize("name", ["smtp_v2", "arf"])
+def test_a_wrong_secret_is_refused_before_anything_is_read(name: str) -> None:
+    with pytest.raises(FeedbackError, match="the secret is wrong") as told:
+        parse(name, SECRET, {"authorization": "Bearer guess"}, b"")
+    assert told.value.status == 401
+
+
+# SendGrid
+
+SENDGRID = ec.generate_private_key(ec.SECP256R1())
+PUBLIC_KEY = b64encode(
+    SENDGRID.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+).decode()
+
+
+def signed_by_sendgrid(body: bytes) -> dict[str, str]:
+    signature = SENDGRID.sign(b"1714564800" + body, ec.ECDSA(hashes.SHA256()))
+    return {
+        "x-twilio-email-event-webhook-signature": b64encode(signature).decode(),
+        "x-twilio-email-event-webhook-timestamp": "1714564800",
+    }
+
+
+def test_sendgrid_reports_what_is_final() -> None:
+    events = [
+        {"event": "bounce", "type": "bounce", "email": "a@example.com", "timestamp": 1714564800, "reason": "550 no"},
+        {"event": "bounce", "type": "blocked", "email": "b@example.com", "timestamp": 1714564800},
+        {"event": "deferred", "email": "c@example.com", "timestamp": 1714564800},
+        {"event": "dropped", "email": "d@example.com", "timestamp": 1714564800, "reason": "Bounced Address"},
+        {"event": "spamreport", "email": "e@example.com", "timestamp": 1714564800},
+        {"event": "unsubscribe", "email": "f@example.com", "timestamp": 1714564800},
+        {"event": "open", "email": "g@example.com", "timestamp": 1714564800},
+    ]
+    body = json.dumps(events).encode()
+    assert parse("sendgrid", {"public_key": PUBLIC_KEY}, signed_by_sendgrid(body), body) == [
+        Report("a@example.com", "bounced", "550 no", AT),
+        Report("d@example.com", "dropped", "Bounced Address", AT),
+        Report("e@example.com", "spam", None, AT),
+        Report("f@example.com", None, None, AT),
+    ]
+
+
+def test_sendgrid_s_signature_covers_body_and_time() -> None:
+    body = b'[{"event": "bounce", "email": "a@example.com", "timestamp": 1714564800}]'
+    right = signed_by_sendgrid(body)
+    for headers, content in (
+        ({}, body),
+        (right, body + b" "),
+        (right | {"x-twilio-email-event-webhook-timestamp": "1714564801"}, body),
+        (right | {"x-twilio-email-event-webhook-signature": "%%%"}, body),
+    ):
+        with pytest.raises(FeedbackError, match="the signature is wrong") as told:
+            parse("sendgrid", {"public_key": PUBLIC_KEY}, headers, content)
+        assert told.value.status == 401
+    with pytest.raises(FeedbackError, match="is not a list"):
+        parse("sendgrid", {"public_key": PUBLIC_KEY}, signed_by_sendgrid(b"{"), b"{")
+
+
+# Amazon SES
+
+AMAZON = rsa.generate_private_key(65537, 2048)
+
+
+def amazon_s_certificate() -> bytes:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sns.amazonaws.com")])
+    now = datetime.now(UTC)
+    built = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(AMAZON.public_key())
+    built = built.serial_number(1).not_valid_before(now - timedelta(1)).not_valid_after(now + timedelta(1))
+    return built.sign(AMAZON, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+@pytest.fixture
+def fetched(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """What was asked for at Amazon, which has a certificate of ours."""
+    asked: list[str] = []
+    pem = amazon_s_certificate()
+
+    def fetch(url: str) -> bytes:
+        asked.append(url)
+        return pem
+
+    ses._certificate.cache_clear()
+    monkeypatch.setattr(ses, "fetch", fetch)
+    yield asked
+    ses._certificate.cache_clear()
+
+
+def sns(message: Any, *, version: str = "2", **changed: Any) -> dict[str, Any]:
+    told = {
+        "Type": "Notification",
+        "MessageId": "1",
+        "TopicArn": TOPIC,
+        "Message": json.dumps(message),
+        "Timestamp": "2024-05-01T12:00:00.000Z",
+        "SignatureVersion": version,
+        "SigningCertURL": CERTIFICATE,
+    } | changed
+    names = sorted(told.keys() - {"SignatureVersion", "SigningCertURL"})
+    text = "".join(f"{name}\n{told[name]}\n" for name in names).encode()
+    algorithm = hashes.SHA1() if version == "1" else hashes.SHA256()  # noqa: S303 - version 1 is Amazon's
+    signature = AMAZON.sign(text, padding.PKCS1v15(), algorithm)
+    return told | {"Signature": b64encode(signature).decode()}
+
+
+BOUNCE = {
+    "notificationType": "Bounce",
+    "bounce": {
+        "bounceType": "Permanent",
+        "bounceSubType": "General",
+        "bouncedRecipients": [{"emailAddress": "a@example.com", "diagnosticCode": "smtp; 550 5.1.1 unknown"}],
+        "timestamp": "2024-05-01T12:00:00.000Z",
+    },
+}
+
+
+@pytest.mark.usefixtures("fetched")
+@pytest.mark.parametrize(
+    ("message", "reports"),
+    [
+        (BOUNCE, [Report("a@example.com", "bounced", "smtp; 550 5.1.1 unknown", AT)]),
+        (BOUNCE | {"bounce": BOUNCE["bounce"] | {"bounceType": "Transient"}}, []),  # type: ignore[operator]
+        (
+            BOUNCE | {"bounce": BOUNCE["bounce"] | {"bounceSubType": "OnAccountSuppressionList"}},  # type: ignore[operator]
+            [Report("a@example.com", "dropped", "smtp; 550 5.1.1 unknown", AT)],
+        ),
+        (
+            {
+                "eventType": "Complaint",
+                "complaint": {
+                    "complainedRecipients": [{"emailAddress": "b@example.com"}],
+                    "complaintFeedbackType": "abuse",
+                    "timestamp": "2024-05-01T12:00:00Z",
+                },
+            },
+            [Report("b@example.com", "spam", "abuse", AT)],
+        ),
+        ({"eventType": "Delivery"}, []),
+    ],
+)
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_ses_reports_what_is_final(message: Any, reports: list[Report], version: str) -> None:
+    assert parse("ses", {"topics": [TOPIC]}, {}, sns(message, version=version)) == reports
+
+
+def test_ses_confirms_a_declared_topic(fetched: list[str]) -> None:
+    url = "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription"
+    confirmation = sns("", Type="SubscriptionConfirmation", SubscribeURL=url, Token="t")  # noqa: S106
+    assert parse("ses", {"topics": [TOPIC]}, {}, confirmation) == []
+    assert fetched == [CERTIFICATE, url]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"TopicArn": f"{TOPIC}2"}, "the topic is not declared"),
+        ({"Message": json.dumps(BOUNCE).replace("a@", "b@")}, "the signature is wrong"),
+        ({"Timestamp": "2024-05-02T12:00:00.000Z"}, "the signature is wrong"),
+        ({"SignatureVersion": "3"}, "the signature is of an unknown kind"),
+        ({"Signature": "AAAA"}, "the signature is wrong"),
+    ],
+)
+def test_ses_refuses_what_amazon_did_not_say(fetched: list[str], changed: dict[str, str], message: str) -> None:
+    with pytest.raises(FeedbackError, match=message) as told:
+        parse("ses", {"topics": [TOPIC]}, {}, sns(BOUNCE) | changed)
+    assert told.value.status == 401
+    assert set(fetched) <= {CERTIFICATE}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://sns.eu-west-1.amazonaws.com/x.pem",
+        "https://sns.eu-west-1.amazonaws.com.evil.example/x.pem",
+        "https://evil.example/sns.eu-west-1.amazonaws.com/x.pem",
+        "https://x@evil.example/x.pem",
+        "https://s3.amazonaws.com/x.pem",
+        "file:///etc/passwd",
+    ],
+)
+def test_ses_fetches_from_amazon_alone(url: str) -> None:
+    with pytest.raises(FeedbackError, match="names a URL that is not Amazon's"):
+        ses.fetch(url)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"Type": "Other"}', b'{"Type": []}'])
+def test_ses_says_that_it_is_no_message(body: bytes) -> None:
+    with pytest.raises(FeedbackError, match="is not a message of Amazon SNS"):
+        parse("ses", {"topics": [TOPIC]}, {}, body)
+
+
+# ARF
+
+COMPLAINT = b"""From: <abusedesk@example.com>
+Date: Thu, 8 Mar 2005 17:40:36 EDT
+Subject: FW: Earn money
+To: <abuse@example.net>
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=feedback-report; boundary="part1_13d.2e68ed54_boundary"
+
+--part1_13d.2e68ed54_boundary
+Content-Type: text/plain; charset="US-ASCII"
+
+This is an email abuse report.
+
+--part1_13d.2e68ed54_boundary
+Content-Type: message/feedback-report
+
+Feedback-Type: abuse
+User-Agent: SomeGenerator/1.0
+Version: 1
+Original-Rcpt-To: <user@example.com>
+Arrival-Date: Wed, 01 May 2024 14:00:00 +0200
+
+--part1_13d.2e68ed54_boundary
+Content-Type: message/rfc822
+
+From: <somespammer@example.net>
+To: <other@example.com>
+Subject: Earn money
+
+Spam Spam Spam
+--part1_13d.2e68ed54_boundary--
+"""
+
+
+@pytest.mark.parametrize(
+    ("message", "reports"),
+    [
+        (COMPLAINT, [Report("user@example.com", "spam", "abuse report", AT)]),
+        (COMPLAINT.replace(b": abuse", b": opt-out"), [Report("user@example.com", None, "opt-out report", AT)]),
+        (COMPLAINT.replace(b": abuse", b": not-spam"), []),
+        (
+            COMPLAINT.replace(b"Original-Rcpt-To: <user@example.com>\n", b"").replace(b"Arrival-Date", b"X-Date"),
+            [Report("other@example.com", "spam", "abuse report", None)],
+        ),
+        (
+            COMPLAINT.replace(b"message/rfc822", b"text/rfc822-headers").replace(b"Original-Rcpt-To", b"X-To"),
+            [Report("other@example.com", "spam", "abuse report", AT)],
+        ),
+        (COMPLAINT.replace(b"\n", b"\r\n"), [Report("user@example.com", "spam", "abuse report", AT)]),
+        (COMPLAINT.replace(b"Wed, 01 May", b"no date"), [Report("user@example.com", "spam", "abuse report", None)]),
+    ],
+)
+def test_arf_reports_who_complained(message: bytes, reports: list[Report]) -> None:
+    assert parse("arf", SECRET, BEARER, message) == reports
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        (b"", "is not a report in the Abuse Reporting Format"),
+        (b"\xff\x00\n\n", "is not a report in the Abuse Reporting Format"),
+        (COMPLAINT[:300], "is not a report in the Abuse Reporting Format"),
+        (COMPLAINT.replace(b"Rcpt-To: <user@example.com>", b"x: y").replace(b"To: <other", b"X: <o"), "who complains"),
+    ],
+)
+def test_arf_says_what_is_missing(message: bytes, told: str) -> None:
+    with pytest.raises(FeedbackError, match=told):
+        parse("arf", SECRET, BEARER, message)
