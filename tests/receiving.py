@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -161,6 +162,12 @@ def kafka() -> Receiver:
     return receiver
 
 
+def jsonl(path: Path) -> Receiver:
+    return Receiver(
+        "jsonl", {"path": str(path)}, lambda: [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    )
+
+
 def _skip_unless(try_it: Callable[[], Any], name: str, url: str) -> None:
     try:
         try_it()
@@ -219,16 +226,10 @@ def endpoint() -> Iterator[Endpoint]:
         server.server_close()
 
 
-def wait_for_port(port: int, seconds: float = 30.0) -> None:
-    """Wait until something listens on a port of loopback."""
-    import socket
-
-    until = time.monotonic() + seconds
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            assert time.monotonic() < until, f"nothing listens on port {port}"
-            time.sleep(0.05)
-        else:
-            return
+def listens(port: int) -> bool:
+    """Whether something listens on a port of loopback."""
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True

@@ -8,6 +8,7 @@ from .errors import DeliveryError, FeedbackError, PluginError
 from .hookspecs import (
     ChannelType,
     CloudEvent,
+    Command,
     FeedbackParser,
     Lower,
     Matches,
@@ -30,6 +31,7 @@ from .hookspecs import (
 __all__ = [
     "ChannelType",
     "CloudEvent",
+    "Command",
     "DeliveryError",
     "FeedbackError",
     "FeedbackParser",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from sqlglot import exp
 
 from .hookspecs import Lower, Matches, Prefix, Remove, Step, Strip
+from .trees import named
 
 _UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _LOWER = _UPPER.lower()
@@ -48,12 +49,15 @@ def normalized(source: exp.Table | exp.Subquery, wanted: Mapping[str, tuple[exp.
             columns.append(_named(_sql(steps[layer], value) if layer < len(steps) else value, f"{name} {layer + 1}"))
         query = exp.select(exp.Star(), *columns).from_(query.subquery(f"layer {layer}", copy=False))
     last = [exp.column(f"{name} {layers}", quoted=True) for name in wanted]
-    final = [_named(exp.Nullif(this=value, expression=exp.Literal.string("")), name) for value, name in zip(last, wanted, strict=True)]
+    final = [
+        _named(exp.Nullif(this=value, expression=exp.Literal.string("")), name)
+        for value, name in zip(last, wanted, strict=True)
+    ]
     return exp.select(exp.Star(), *final).from_(query.subquery(alias, copy=False))
 
 
 def _named(value: exp.Expr, name: str) -> exp.Expr:
-    return exp.alias_(value, name, quoted=True)
+    return named(value, name)
 
 
 def _sql(step: Step, value: exp.Expr) -> exp.Expr:

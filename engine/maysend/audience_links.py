@@ -19,6 +19,7 @@ from .backends.duckdb import DuckDB
 from .errors import OutputError
 from .links import Places
 from .model import Campaign, Project, Source
+from .trees import cast, named
 
 ROWS = 50_000
 """How many people's links one process writes at a time."""
@@ -63,7 +64,7 @@ def write_links(
         integer = kinds[job.key].kind == "integer"
         sealed = Source(directory, f"{directory}/*.csv", {job.key: "integer"} if integer else {})
         backend.open("sealed", sealed)
-        columns = (exp.alias_(_filled(text), name, quoted=True) for name, text in templates.items())
+        columns = (named(_filled(text), name) for name, text in templates.items())
         backend.write(exp.select(_column(job.key), _column(_ADDRESS), *columns).from_("sealed"), written)
     return int(rows)
 
@@ -97,7 +98,7 @@ def _seal_part(job: _Job, start: int, file: Path) -> int:
     seal = links.sealer(job.campaign, job.keys, test=job.test).seal
     with DuckDB(threads=1) as backend, file.open("w", encoding="utf-8", newline="") as written:
         backend.open("audience", Source(str(job.audience), str(job.audience)))
-        rows = exp.select(exp.cast(_column(job.key), "text"), _column(_ADDRESS)).from_("audience")
+        rows = exp.select(cast(_column(job.key), "text"), _column(_ADDRESS)).from_("audience")
         writer = csv.writer(written, quoting=csv.QUOTE_ALL)
         writer.writerow((job.key, _ADDRESS, _SEALED))
         found = backend.rows(rows.limit(ROWS).offset(start))

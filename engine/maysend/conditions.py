@@ -15,6 +15,7 @@ from sqlglot import exp
 from . import operators
 from .columns import ColumnType
 from .moments import Clock, seconds
+from .trees import cast, missing
 from .where import (
     All,
     AnyOf,
@@ -144,8 +145,8 @@ def compile_event(condition: Condition, column: Callable[[str], Typed], clock: C
 
 def weekday(local: E) -> E:
     """0 for Monday to 6 for Sunday, counted from a Monday: the functions of that name differ between backends."""
-    monday = exp.cast(exp.Literal.string("1900-01-01"), "date")
-    days = exp.DateDiff(this=exp.cast(local.copy(), "date"), expression=monday, unit=exp.var("DAY"))
+    monday = cast(exp.Literal.string("1900-01-01"), "date")
+    days = exp.DateDiff(this=cast(local.copy(), "date"), expression=monday, unit=exp.var("DAY"))
     week = exp.Literal.number(7)
     shifted = exp.paren(exp.Add(this=exp.paren(exp.Mod(this=days, expression=week)), expression=week.copy()))
     return exp.Mod(this=shifted, expression=week.copy())
@@ -181,8 +182,8 @@ def _did(leaf: Did, scope: Scope) -> E:
     if leaf.first_time:
         always = Kept(leaf.event, None, kept.where, leaf.time_of_day, leaf.day_of_week)
         first, kind = scope.aggregate(Aggregate(always, "first"))
-        window = leaf.within
-        tests.append(known(operators.apply("within", first, kind, window, scope.clock)) if window else exp.true())
+        falls = operators.apply("within", first, kind, leaf.within, scope.clock) if leaf.within else None
+        tests.append(known(falls) if falls else exp.not_(missing(first)))
     if leaf.last_time:
         latest, kind = scope.aggregate(Aggregate(kept, "latest"))
         tests.append(known(operators.apply(leaf.last_time.operator, latest, kind, leaf.last_time.operand, scope.clock)))

@@ -24,6 +24,7 @@ _MULTIPART = (
 ).encode()
 _SECONDS = 20
 _MOST = 2_000_000
+_QUIET = ("no-referrer", "same-origin")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 FORMS: Mapping[str, tuple[str, bytes]] = {
@@ -136,7 +137,7 @@ def _harmless(url: str, before: Answer) -> Iterator[Check]:
 
 def _one_click(name: str, answer: Answer) -> Check:
     redirect = answer.headers.get("location")
-    detail = f"status {answer.status}{f', redirects (RFC 8058, 3.2 forbids it)' if redirect else ''}"
+    detail = f"status {answer.status}{', redirects, which RFC 8058, 3.2 forbids' if redirect else ''}"
     return Check(name, 200 <= answer.status < 300, detail)
 
 
@@ -147,8 +148,7 @@ def _cookies(name: str, answer: Answer) -> Check:
 
 def _headers(page: Answer) -> Iterator[Check]:
     """A page whose address is a secret must not be kept, told to others, or shown inside another page."""
-    policy = page.headers.get("content-security-policy", "")
-    frames = "frame-ancestors" in policy or "x-frame-options" in page.headers
+    frames = "frame-ancestors" in page.headers.get("content-security-policy", "") or "x-frame-options" in page.headers
     wanted: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
         ("the page is not cached", "cache-control", lambda value: "no-store" in value),
         ("the page tells no other site its address", "referrer-policy", lambda value: value in _QUIET),
@@ -171,9 +171,6 @@ def _foreign(url: str) -> Iterator[Check]:
 def _signed(signature: str) -> list[str]:
     tags = dict(tag.strip().split("=", 1) for tag in str(signature).split(";") if "=" in tag)
     return tags.get("h", "").split(":")
-
-
-_QUIET = ("no-referrer", "same-origin")
 
 
 class _Forms(HTMLParser):

@@ -13,6 +13,8 @@ from math import ceil
 
 from sqlglot import exp
 
+from .trees import cast
+
 PRIME = 2**31 - 1
 
 E = exp.Expr
@@ -27,7 +29,7 @@ def coefficients(salt: str) -> tuple[int, int]:
 def hashed(key_text: E) -> E:
     """h of a key shown as text."""
     start = exp.Left(this=exp.MD5(this=key_text), expression=exp.Literal.number(8))
-    bits = exp.cast(exp.Concat(expressions=[exp.Literal.string("0x"), start]), "bigint")
+    bits = cast(exp.Concat(expressions=[exp.Literal.string("0x"), start]), "bigint")
     return exp.Mod(this=bits, expression=exp.Literal.number(PRIME))
 
 

@@ -17,9 +17,9 @@ from .model import Campaign
 from .runner import Run
 from .targeting import reads
 from .targeting.features import View, address_column, value
-from .targeting.names import column, table
 from .targeting.plan import Plan
 from .targeting.stages import REASONS, Reason, control_groups, frequency_caps, predicates, sent
+from .trees import cast, column, named, table
 from .where import All, AnyOf, Condition, InSegment, Not
 from .wording import day, describe, seen
 
@@ -71,11 +71,14 @@ def explain(run: Run, campaigns: Sequence[Campaign], profile: str) -> list[Expla
 def _neighbours(run: Run, campaigns: Sequence[Campaign], profile: str) -> E:
     """The profile and those that share an address with it: all that a decision without a target cap depends on."""
     profiles = run.catalog.profiles or {}
-    key = exp.cast(value(profiles, run.project.profiles.key, "p"), "text")
+    key = cast(value(profiles, run.project.profiles.key, "p"), "text")
     is_it = exp.EQ(this=key, expression=exp.Literal.string(profile))
     channels = [run.project.channels[name] for name in sorted({campaign.channel for campaign in campaigns})]
     wanted = {
-        channel.name: (exp.cast(value(profiles, channel.address, "p"), "text"), run.plugins.channel_types[channel.type].address)
+        channel.name: (
+            cast(value(profiles, channel.address, "p"), "text"),
+            run.plugins.channel_types[channel.type].address,
+        )
         for channel in channels
     }
     people = normalized(table("profiles", "p"), wanted)
@@ -84,7 +87,11 @@ def _neighbours(run: Run, campaigns: Sequence[Campaign], profile: str) -> E:
     if not rows:
         raise UnknownNameError(f'there is no profile "{profile}" in {run.project.profiles.source.location}')
     views = {channel.name: address_column(channel) for channel in channels}
-    same = [exp.EQ(this=column(views[c.name], "p"), expression=exp.Literal.string(found)) for c, found in zip(channels, rows[0], strict=True) if found]
+    same = [
+        exp.EQ(this=column(views[c.name], "p"), expression=exp.Literal.string(found))
+        for c, found in zip(channels, rows[0], strict=True)
+        if found
+    ]
     return exp.or_(is_it.copy(), *same)
 
 
@@ -123,7 +130,7 @@ class _Explainer:
 
     def _decided(self) -> str:
         everyone = reads.reasons(self.plan, self.index).subquery("r")
-        key = exp.cast(column(self.run.project.profiles.key), "text")
+        key = cast(column(self.run.project.profiles.key), "text")
         rows = self.run.backend.rows(
             exp.select(column("reason"))
             .from_(everyone)
@@ -143,8 +150,8 @@ class _Explainer:
 
     def _read(self) -> None:
         names = {sql: f"x{index}" for index, sql in enumerate(self._asked)}
-        chosen = [exp.alias_(self._asked[sql].copy(), name, quoted=True) for sql, name in names.items()]
-        key = exp.cast(column("key", "b"), "text")
+        chosen = [named(self._asked[sql].copy(), name) for sql, name in names.items()]
+        key = cast(column("key", "b"), "text")
         query = (
             exp.select(*chosen)
             .from_(self.plan.base().subquery("b"))

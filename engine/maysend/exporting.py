@@ -16,6 +16,7 @@ from .hookspecs import ChannelType
 from .ledger import Ledger, Subject
 from .model import Channel, Project
 from .status import Standing, statuses
+from .trees import named
 
 PART = 2_000
 """Profiles whose answers are read together."""
@@ -73,10 +74,8 @@ def _profiles(project: Project, channels: Sequence[Channel]) -> Iterator[list[tu
         numbered = exp.Window(
             this=exp.RowNumber(), order=exp.Order(expressions=[exp.Ordered(this=exp.column(wanted[0], quoted=True))])
         )
-        selected = [exp.alias_(exp.column(name, quoted=True), f"c{n}", quoted=True) for n, name in enumerate(wanted)]
-        backend.create(
-            "people", exp.select(exp.alias_(numbered, "place", quoted=True), *selected).from_(exp.to_table("profiles"))
-        )
+        selected = [named(exp.column(name, quoted=True), f"c{n}") for n, name in enumerate(wanted)]
+        backend.create("people", exp.select(named(numbered, "place"), *selected).from_(exp.to_table("profiles")))
         shown = [exp.column(f"c{n}", quoted=True) for n in range(len(wanted))]
         start = 0
         while True:

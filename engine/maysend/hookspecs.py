@@ -251,6 +251,19 @@ class FeedbackParser:
     required: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command of ``maysend``. No command of maysend's own can be replaced.
+
+    ``summary`` stands in ``maysend --help``. ``open`` returns the click command, and is called only when it is run, so
+    that its imports are not everybody's. Its ``ctx.obj`` is the ``--project DIR`` that was given, or None.
+    """
+
+    name: str
+    summary: str
+    open: Callable[[], Any]
+
+
 class Hooks:
     """What a plugin may implement."""
 
@@ -272,4 +285,9 @@ class Hooks:
     @hookspec
     def register_feedback_parsers(self) -> list[FeedbackParser]:
         """Return the feedback parsers this plugin brings."""
+        raise NotImplementedError
+
+    @hookspec
+    def register_commands(self) -> list[Command]:
+        """Return the commands this plugin adds to ``maysend``."""
         raise NotImplementedError

@@ -5,13 +5,11 @@ The schemas are written so that one mistake breaks one keyword; where two break 
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from jsonschema_rs import ValidationError
+from jsonschema import ValidationError
 
 from .documents import Document
 from .errors import Problem, did_you_mean
@@ -38,29 +36,22 @@ _ABOUT_KEYS = ("additionalProperties", "required", "minProperties", "maxProperti
 
 
 class Mistake:
-    """A broken keyword: its name, the schema it stands in, and the place and value it is about."""
+    """A broken keyword: its name, the schema it stands in, and the place and value it is about, or the key in it."""
 
-    def __init__(self, error: ValidationError, schema: Any, document: Document, at: Path) -> None:
-        self.keyword = error.kind.name
-        self.path: Path = (*at, *error.instance_path)
+    def __init__(self, error: ValidationError, document: Document, at: Path) -> None:
+        self.keyword = error.validator
+        self.path: Path = (*at, *error.absolute_path)
         self.message = error.message
         self.value = document.at(self.path)
-        self.schema = schema
-        for part in error.schema_path[:-1]:
-            self.schema = self.schema[part]
-        self.limit = self.schema.get(self.keyword)
-
-    @property
-    def counts(self) -> bool:
-        """Whether it is a mistake in YAML too: an infinite number is a number there, though JSON has none."""
-        infinite = isinstance(self.value, float) and math.isinf(self.value)
-        return not (infinite and self.keyword == "type" and "number" in self.limit)
+        self.key: Any = None if error.instance is self.value else error.instance
+        self.schema: Any = error.schema
+        self.limit: Any = error.validator_value
 
 
 def told(mistakes: list[Mistake], document: Document, filled: Mapping[Path, str | None]) -> Iterator[Problem]:
     about_keys: dict[Path, list[Mistake]] = {}
     for error in mistakes:
-        if error.keyword in _ABOUT_KEYS and isinstance(error.value, dict):
+        if error.keyword in _ABOUT_KEYS and error.key is None and isinstance(error.value, dict):
             about_keys.setdefault(error.path, []).append(error)
         elif error.keyword != "not" or "title" not in error.schema:
             yield from _about_value(error, document, filled)
@@ -99,9 +90,11 @@ def _about_value(error: Mistake, document: Document, filled: Mapping[Path, str |
     path, value, limit = error.path, error.value, error.limit
     subject, given = _subject(path), filled.get(path) or _shown(value)
     match error.keyword:
-        case "propertyNames":
-            for key in (key for key in value if not re.search(error.schema["pattern"], key)):
-                yield document.problem((*path, key), f'"{key}" must be {_expected(error.schema)}', key=True)
+        case _ if error.key is not None:
+            wrong = (
+                f"must be {_expected(error.schema)}" if "pattern" in error.schema else f"does not fit: {error.message}"
+            )
+            yield document.problem((*path, error.key), f'"{error.key}" {wrong}', key=True)
         case "uniqueItems":
             at = next(index for index, item in enumerate(value) if item in value[:index])
             yield document.problem((*path, at), f"{_shown(value[at])} stands in {subject} already")

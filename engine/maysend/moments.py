@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from sqlglot import exp
 
 from .columns import Kind
+from .trees import cast
 from .where import Duration, Window
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -73,11 +74,11 @@ class Clock:
     def literal(self, moment: datetime, kind: Kind) -> exp.Expr:
         """An instant as the constant that a column of ``kind`` (a date, timestamp or instant) compares with."""
         if kind == "instant":
-            return exp.cast(exp.Literal.string(moment.astimezone(UTC).isoformat(sep=" ")), "timestamptz")
+            return cast(exp.Literal.string(moment.astimezone(UTC).isoformat(sep=" ")), "timestamptz")
         local = moment.astimezone(self.zone).replace(tzinfo=None)
         if kind == "date":
-            return exp.cast(exp.Literal.string(local.date().isoformat()), "date")
-        return exp.cast(exp.Literal.string(local.isoformat(sep=" ")), "timestamp")
+            return cast(exp.Literal.string(local.date().isoformat()), "date")
+        return cast(exp.Literal.string(local.isoformat(sep=" ")), "timestamp")
 
     def local(self, value: exp.Expr, kind: Kind) -> exp.Expr:
         """A time column on the project's wall clock."""

@@ -13,6 +13,7 @@ from sqlglot import exp
 
 from .columns import NUMBERS, TIMES, ColumnType, Kind
 from .moments import Clock, is_date
+from .trees import cast, missing
 from .where import Near, Window
 
 E = exp.Expr
@@ -61,11 +62,11 @@ def literal(value: Any, kind: Kind, clock: Clock) -> E:
 def number(value: int | float, kind: Kind) -> E:
     """An exact decimal constant; a double where the column is one, or where the number is infinite."""
     if isinstance(value, float) and not math.isfinite(value):
-        return exp.cast(exp.Literal.string("Infinity" if value > 0 else "-Infinity"), "double")
+        return cast(exp.Literal.string("Infinity" if value > 0 else "-Infinity"), "double")
     exact = (
         exp.Literal.number(format(Decimal(repr(value)), "f")) if value >= 0 else exp.Neg(this=number(-value, "decimal"))
     )
-    return exp.cast(exact, "double") if kind == "float" else exact
+    return cast(exact, "double") if kind == "float" else exact
 
 
 def mistake(operator: str, operand: Any, column: ColumnType, clock: Clock) -> str | None:
@@ -97,7 +98,7 @@ def near(latitude: E, longitude: E, place: Near) -> E:
         return exp.Mul(this=sine, expression=sine.copy())
 
     here = [number(place.latitude, "float"), number(place.longitude, "float")]
-    lat, lon = exp.cast(latitude, "double"), exp.cast(longitude, "double")
+    lat, lon = cast(latitude, "double"), cast(longitude, "double")
     across = exp.Mul(
         this=exp.Mul(this=exp.func("COS", radians(here[0].copy())), expression=exp.func("COS", radians(lat.copy()))),
         expression=half_sine_squared(exp.Sub(this=radians(lon.copy()), expression=radians(here[1].copy()))),
@@ -133,8 +134,8 @@ def _one_of(column: E, type_: ColumnType, operand: Sequence[Any], clock: Clock) 
 
 
 def _exists(column: E, _type: ColumnType, operand: bool, _clock: Clock) -> E:
-    missing = exp.Is(this=column, expression=exp.null())
-    return exp.not_(missing) if operand else missing
+    gone = missing(column)
+    return exp.not_(gone) if operand else gone
 
 
 def _range(column: E, type_: ColumnType, operand: Sequence[Any], clock: Clock) -> E:
@@ -162,8 +163,7 @@ def _has(join: Callable[..., E], column: E, type_: ColumnType, operand: Sequence
         )
         for value in operand
     ]
-    missing = exp.Is(this=column.copy(), expression=exp.null())
-    return exp.Case(ifs=[exp.If(this=exp.not_(missing), true=join(*hits))])
+    return exp.Case(ifs=[exp.If(this=exp.not_(missing(column.copy())), true=join(*hits))])
 
 
 def _not(build: Callable[..., E]) -> Callable[..., E]:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from threading import Thread
 from typing import Any
 
 import pluggy
 
 from .errors import PluginError
-from .hookspecs import ChannelType, FeedbackParser, Hooks, PageRenderer, SinkType
+from .hookspecs import ChannelType, Command, FeedbackParser, Hooks, PageRenderer, SinkType
 
 GROUP = "maysend"
+LOAD_SECONDS = 10.0
+"""How long a plugin may take to be imported and to say what it brings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +34,14 @@ REGISTERED: Mapping[str, type] = {
     "register_sink_types": SinkType,
     "register_page_renderers": PageRenderer,
     "register_feedback_parsers": FeedbackParser,
+    "register_commands": Command,
 }
 """Each hook, and what it returns a list of."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plugins:
-    """What is there to use. ``sources`` says of each thing registered, by its type and name, which plugin brought it."""
+    """What is there to use. ``sources`` says of each thing registered, by hook and name, which plugin brought it."""
 
     loaded: tuple[Loaded, ...]
     registered: Mapping[str, Mapping[str, Any]]
@@ -59,23 +64,41 @@ class Plugins:
         return self.registered["register_feedback_parsers"]
 
     @property
+    def commands(self) -> Mapping[str, Command]:
+        return self.registered["register_commands"]
+
+    @property
     def failures(self) -> tuple[Loaded, ...]:
         return tuple(plugin for plugin in self.loaded if plugin.error)
 
 
-def load(points: Iterable[EntryPoint] | None = None) -> Plugins:
+def load(points: Iterable[EntryPoint] | None = None, *, seconds: float = LOAD_SECONDS) -> Plugins:
     """Load every entry point of the group ``maysend`` (or the given ones), ours first, and ask each what it registers.
 
-    A plugin that cannot be loaded, breaks the contract of a hook or claims a name that is taken registers nothing.
+    A plugin that cannot be loaded within ``seconds``, breaks the contract of a hook or claims a name that is taken
+    registers nothing. Those that are installed are loaded once a process.
     """
-    found = entry_points(group=GROUP) if points is None else points
+    return _installed() if points is None else _load(points, seconds)
+
+
+def third_party() -> list[EntryPoint]:
+    """The entry points that other distributions bring."""
+    return [point for point in entry_points(group=GROUP) if _distribution(point) != "maysend"]
+
+
+@cache
+def _installed() -> Plugins:
+    return _load(entry_points(group=GROUP), LOAD_SECONDS)
+
+
+def _load(points: Iterable[EntryPoint], seconds: float) -> Plugins:
     loaded: list[Loaded] = []
     registered: dict[str, dict[str, Any]] = {hook: {} for hook in REGISTERED}
     sources: dict[tuple[str, str], str] = {}
-    for point in sorted(found, key=lambda point: (_distribution(point) != "maysend", point.name)):
+    for point in sorted(points, key=lambda point: (_distribution(point) != "maysend", point.name)):
         error = None
         try:
-            brought = _register(point)
+            brought = _within(seconds, point)
             for hook, name in (
                 (hook, name) for hook, things in brought.items() for name in things if name in registered[hook]
             ):
@@ -95,12 +118,38 @@ def _distribution(point: EntryPoint) -> str:
     return point.dist.name if point.dist else "unknown"
 
 
-def _register(point: EntryPoint) -> dict[str, dict[str, Any]]:
-    """Call one plugin's hooks in a manager of its own, so that its failure stays its own: hook to name to thing."""
+def _within(seconds: float, point: EntryPoint) -> dict[str, dict[str, Any]]:
+    """Register one plugin in a thread of its own, which is left behind where it hangs."""
+    brought: list[dict[str, dict[str, Any]]] = []
+    failures: list[BaseException] = []
+
+    def try_it() -> None:
+        try:
+            brought.append(register(point.load(), point.name))
+        except BaseException as failure:  # it is raised again below, where somebody waits for it
+            failures.append(failure)
+
+    thread = Thread(target=try_it, name=f"maysend-plugin-{point.name}", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failures:
+        raise failures[0]
+    if not brought:
+        raise PluginError(f"hangs: it was not loaded within {seconds:g} seconds")
+    return brought[0]
+
+
+def register(plugin: object, name: str) -> dict[str, dict[str, Any]]:
+    """What a plugin brings, by hook and name. Raises PluginError where it breaks a hook's contract.
+
+    Its hooks are called in a manager of its own, so that its failure stays its own.
+    """
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(Hooks)
-    manager.register(point.load(), point.name)
+    manager.register(plugin, name)
     manager.check_pending()
+    if not manager.get_hookcallers(plugin):
+        raise PluginError("implements no hook: mark those it means with @hookimpl")
     brought: dict[str, dict[str, Any]] = {}
     for hook, kind in REGISTERED.items():
         for result in getattr(manager.hook, hook)():

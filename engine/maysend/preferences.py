@@ -110,11 +110,15 @@ class Preferences:
     def changing(self, link: Link, changes: Mapping[str, bool], source: Source) -> list[Fact]:
         """What the API was asked for: group (or ``CHANNEL``) to on or off, only groups that the page shows.
 
-        Raises UnknownNameError for any other, and LedgerError.
+        A no is also heard to a group that is shown to its subscribers alone. Raises UnknownNameError for any other
+        group, and LedgerError.
         """
         known = {CHANNEL, *link.groups, *(group.name for group in self.view(link).groups)}
-        for name in changes:
-            if name not in known:
+        shown_at_times = {
+            group.name for group in self.project.active_groups(link.channel) if group.visibility != "private"
+        }
+        for name, subscribed in changes.items():
+            if name not in known and (subscribed or name not in shown_at_times):
                 raise UnknownNameError(f'there is no group "{name}" to change{did_you_mean(name, known - {CHANNEL})}')
         return self._facts(link, changes, source)
 

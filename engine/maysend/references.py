@@ -82,7 +82,9 @@ def _settings(declared: Declared, document: Document) -> Iterator[Problem]:
     for index, sink in enumerate(data.get("sinks", ())):
         yield from _brought(plugins, document, ("sinks", index, "type"), "sink type", sink["type"], plugins.sink_types)
         if (name := _sink_name(sink)) in map(_sink_name, data["sinks"][:index]):
-            yield document.problem(("sinks", index), f'another sink is named "{name}"; give this one a "name" of its own')
+            yield document.problem(
+                ("sinks", index), f'another sink is named "{name}"; give this one a "name" of its own'
+            )
     if renderer := data.get("pages", {}).get("renderer"):
         path: Path = ("pages", "renderer")
         yield from _brought(plugins, document, path, "page renderer", renderer, plugins.page_renderers)

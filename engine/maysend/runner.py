@@ -21,11 +21,11 @@ from .moments import Clock
 from .plugins import Plugins
 from .targeting import reads
 from .targeting.features import value
-from .targeting.names import column, table
 from .targeting.plan import Asked, Plan, blocks
 from .targeting.preparing import prepare
 from .targeting.standings import ANSWERS
 from .targeting.tables import LEDGER
+from .trees import cast, column, missing, named, table
 
 Progress = Callable[[str], None]
 """Told what a run does next, in a few words."""
@@ -81,7 +81,7 @@ class Run:
             kinds = self.backend.open(f"file {name}", source)
             if leaf.column not in kinds:
                 raise SourceError(f'{leaf.source}: has no column "{leaf.column}"{did_you_mean(leaf.column, kinds)}')
-            member = exp.alias_(column(leaf.column), "member", quoted=True)
+            member = named(column(leaf.column), "member")
             self.backend.create(f"source {name}", exp.select(member).from_(table(f"file {name}")))
 
 
@@ -137,7 +137,7 @@ def _key_problems(project: Project, backend: DuckDB) -> list[Problem]:
     """A key identifies one profile: it is never missing, and never stands in two rows."""
     key = column(project.profiles.key)
     many = exp.Count(this=exp.Star())
-    repeated = exp.or_(exp.GT(this=many, expression=exp.Literal.number(1)), exp.Is(this=key, expression=exp.null()))
+    repeated = exp.or_(exp.GT(this=many, expression=exp.Literal.number(1)), missing(key))
     query = (
         exp.select(key, many.copy())
         .from_(table("profiles"))
@@ -221,9 +221,9 @@ def address_of(project: Project, plugins: Plugins, channel: str, profile: str) -
     declared = project.channels[channel]
     with DuckDB() as backend:
         kinds = backend.open("profiles", project.profiles.source)
-        key = exp.cast(value(kinds, project.profiles.key, "p"), "text")
+        key = cast(value(kinds, project.profiles.key, "p"), "text")
         found = backend.rows(
-            exp.select(exp.cast(value(kinds, declared.address, "p"), "text"))
+            exp.select(cast(value(kinds, declared.address, "p"), "text"))
             .from_(table("profiles", "p"))
             .where(exp.EQ(this=key, expression=exp.Literal.string(profile)))
         )

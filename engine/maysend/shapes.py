@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from jsonschema_rs import Draft202012Validator, ValidationError
+from jsonschema import Draft202012Validator, SchemaError, ValidationError, validators
+from jsonschema.protocols import Validator
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
 
 from .documents import Document
 from .errors import Problem
@@ -35,7 +39,7 @@ class Shapes:
 
     def __init__(self, plugins: Plugins) -> None:
         self._plugins = plugins
-        self._shapes: dict[str, _Shape] = {}
+        self._shapes: dict[str, Validator] = {}
 
     def problems(self, kind: str, document: Document, filled: Filled = MappingProxyType({})) -> list[Problem]:
         """Every mistake of shape in ``document``."""
@@ -72,33 +76,22 @@ class Shapes:
         if not brought:
             shape = self._shape(what, lambda: shared | {"additionalProperties": True})
             return self._compared(shape, document, at, filled)
-        more = {
-            "properties": shared["properties"] | dict(brought.settings),
-            "required": [*shared["required"], *getattr(brought, "required", ())],
-            "additionalProperties": False,
-        }
         try:
-            shape = self._shape(f"{what} {brought.name}", lambda: shared | more)
-        except ValueError as error:
-            reason = error.message if isinstance(error, ValidationError) else str(error)
+            shape = self._shape(f"{what} {brought.name}", lambda: shared | _more(shared, brought))
+        except (SchemaError, Unresolvable, ValueError) as error:
+            reason = error.message if isinstance(error, SchemaError) else str(error)
             message = f'{what} "{brought.name}" has settings that are not a JSON Schema: {reason}'
             return [document.problem((*at, "type"), message)]
         return self._compared(shape, document, at, filled)
 
-    def _shape(self, name: str, make: Callable[[], dict[str, Any]]) -> _Shape:
+    def _shape(self, name: str, make: Callable[[], dict[str, Any]]) -> Validator:
         if name not in self._shapes:
-            made = make()
-            self._shapes[name] = _Shape(made, Draft202012Validator(made, offline=True))
+            self._shapes[name] = _DRAFT(_resolved(make()))
         return self._shapes[name]
 
-    def _compared(self, shape: _Shape, document: Document, at: Path, filled: Filled) -> list[Problem]:
-        value = document.at(at)
-        if shape.validator.is_valid(value):
-            return []
-        mistakes = [Mistake(error, shape.schema, document, at) for error in shape.validator.iter_errors(value)]
-        return list(
-            told([one for one in mistakes if one.counts and filled.get(one.path, "") is not None], document, filled)
-        )
+    def _compared(self, shape: Validator, document: Document, at: Path, filled: Filled) -> list[Problem]:
+        mistakes = [Mistake(error, document, at) for error in shape.iter_errors(document.at(at))]
+        return list(told([one for one in mistakes if filled.get(one.path, "") is not None], document, filled))
 
 
 def _named(data: Any, types: Mapping[str, Brought]) -> Brought | None:
@@ -107,7 +100,61 @@ def _named(data: Any, types: Mapping[str, Brought]) -> Brought | None:
     return types.get(name) if isinstance(name, str) else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    schema: dict[str, Any]
-    validator: Draft202012Validator
+def _more(shared: dict[str, Any], brought: Brought) -> dict[str, Any]:
+    """What the settings of ``brought`` change in the schema of what all of its kind share.
+
+    Raises SchemaError or ValueError where they are no schema.
+    """
+    settings = dict(brought.settings)
+    if settings:
+        Draft202012Validator.check_schema({"properties": settings})
+    return {
+        "properties": shared["properties"] | settings,
+        "required": [*shared["required"], *getattr(brought, "required", ())],
+        "additionalProperties": False,
+    }
+
+
+def _pattern(_: Validator, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
+    """JSON Schema's ``pattern``: its ``$`` is the very end, where Python's may stand before a last line break too."""
+    if isinstance(value, str) and not re.search(pattern, f"{value}\n" if value.endswith("\n") else value):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+_DRAFT: type[Validator] = validators.extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]
+
+
+def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    """``schema`` with what each ``$ref`` names in its place, once, so that no comparison looks it up again.
+
+    What names itself holds itself. Raises Unresolvable where a reference leads out of ``schema`` (nothing is fetched),
+    and ValueError at a key that is not text.
+    """
+    registry: Registry[Any] = Registry()
+    resolver = registry.resolver_with_root(DRAFT202012.create_resource(schema))
+    made: dict[int, dict[str, Any]] = {}
+
+    def whole(part: Any) -> Any:
+        if isinstance(part, list):
+            return [whole(item) for item in part]
+        if not isinstance(part, dict):
+            return part
+        if wrong := [key for key in part if not isinstance(key, str)]:
+            raise ValueError(f"the key {wrong[0]!r} is not text")
+        if not isinstance(part.get("$ref"), str):
+            return {key: whole(value) for key, value in part.items()}
+        target = named(resolver.lookup(part["$ref"]).contents)
+        beside = {key: whole(value) for key, value in part.items() if key != "$ref"}
+        if beside.keys() & Draft202012Validator.VALIDATORS.keys():
+            return beside | {"allOf": [*beside.get("allOf", ()), target]}
+        return target
+
+    def named(target: Any) -> Any:
+        if not isinstance(target, dict):
+            return target
+        if id(target) not in made:
+            made[id(target)] = {}
+            made[id(target)].update(whole(target))
+        return made[id(target)]
+
+    return {key: whole(value) for key, value in schema.items() if key not in ("$defs", "$schema")}

@@ -22,7 +22,7 @@ from .hookspecs import ChannelType
 from .ledger import Ledger, Mark, Subject
 from .model import Project, Source
 from .targeting.features import value
-from .targeting.names import column, table
+from .trees import cast, column, missing, named, table
 
 COLUMNS: Mapping[str, str] = {
     "channel": "VARCHAR",
@@ -92,17 +92,15 @@ def people(project: Project, channel_types: Mapping[str, ChannelType], profiles:
     for channel in project.channels.values():
         if not {project.profiles.key, channel.address} <= profiles.keys():
             continue
-        key, address = (
-            exp.cast(value(profiles, name, "p"), "text") for name in (project.profiles.key, channel.address)
-        )
+        key, address = (cast(value(profiles, name, "p"), "text") for name in (project.profiles.key, channel.address))
         wanted = {"found profile": (key, ()), "found address": (address, channel_types[channel.type].address)}
         found = normalized(table("profiles", "p"), wanted).subquery("p")
         for level in ("profile", "address"):
             subject = column(f"found {level}", "p")
             chosen = [exp.Literal.string(channel.name), exp.Literal.string(level), subject]
-            named = [exp.alias_(one, name, quoted=True) for one, name in zip(chosen, Subject._fields, strict=True)]
-            present = exp.not_(exp.Is(this=subject.copy(), expression=exp.null()))
-            queries.append(exp.select(*named).distinct().from_(found.copy()).where(present))
+            parts = [named(one, name) for one, name in zip(chosen, Subject._fields, strict=True)]
+            present = exp.not_(missing(subject.copy()))
+            queries.append(exp.select(*parts).distinct().from_(found.copy()).where(present))
     return queries
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from http.client import HTTPConnection, HTTPException
 from itertools import count
 from pathlib import Path
@@ -45,9 +45,11 @@ def _kill(url: str, root: Path, *, kills: int, writers: int) -> int:
     random = Random(kills)  # noqa: S311
     people = _People(root)
     for round_ in range(kills):
-        with (root / "acknowledged.jsonl").open("ab") as out:
+        with (root / "acknowledged.jsonl").open("ab") as out, ExitStack() as at_end:
             server, port = _serve(root)
             processes = [server, *(_start(url, out, f"{round_} {number}") for number in range(writers))]
+            for process in processes:
+                at_end.callback(process.kill)
             clients = [Thread(target=people.leave, args=(port,)) for _ in range(4)]
             for client in clients:
                 client.start()
@@ -114,11 +116,13 @@ def _serve(root: Path) -> tuple[subprocess.Popen[bytes], int]:
         stderr=subprocess.PIPE,
     )
     assert process.stderr
+    told = b""
     with process.stderr as lines:
         for line in lines:
             if found := re.search(rb"serving .* at http://[^:]+:(\d+)", line):
                 return process, int(found[1])
-    raise AssertionError("the server did not start")
+            told += line
+    raise AssertionError(f"the server did not start: {told.decode()}")
 
 
 def _start(url: str, out: Any, seed: str) -> subprocess.Popen[bytes]:

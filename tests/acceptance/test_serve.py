@@ -85,7 +85,7 @@ def test_the_api_shows_and_changes_what_the_page_does(server: Server, client: ht
 @pytest.mark.parametrize(
     ("content", "type", "status"),
     [
-        ('{"groups": {"news": false, "letter": false}}', "application/json", 422),
+        ('{"groups": {"news": false, "letter": false}}', "application/json", 409),
         ('{"groups": {"news": "off"}}', "application/json", 422),
         ('{"groups": {"": false}}', "application/json", 422),
         ('{"groups": ["news"]}', "application/json", 422),

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import jsonschema_rs
+import jsonschema
 import pytest
 import stamina
 from cloudevents.core.formats.json import JSONFormat
@@ -74,7 +74,7 @@ def test_an_event_is_a_valid_cloudevent_with_valid_data(tmp_path: Path, ledger: 
     assert parsed.get_time() == recorded.occurred_at
     assert parsed.get_dataschema() == schema("channel_unsubscribed")["$id"]
     assert data == recorded.as_json() == sink.got[0].data
-    jsonschema_rs.validate(schema("channel_unsubscribed"), data)
+    jsonschema.validate(data, schema("channel_unsubscribed"))
     assert set(data) == set(schema("channel_unsubscribed")["properties"])
     assert b"p0@example.com" not in sink.got[0].body.replace(json.dumps(data).encode(), b"")
 

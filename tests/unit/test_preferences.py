@@ -184,6 +184,14 @@ def test_the_api_changes_only_groups_that_the_page_shows(preferences: Preference
             preferences.changing(link, {"news": False, name: True}, "api")
 
 
+def test_the_api_hears_the_same_no_twice(preferences: Preferences, ledger: Ledger) -> None:
+    link = newcomer()
+    assert [bool(event) for event in ledger.append(preferences.changing(link, {"surveys": False}, "api"))] == [True]
+    assert [bool(event) for event in ledger.append(preferences.changing(link, {"surveys": False}, "api"))] == [False]
+    with pytest.raises(UnknownNameError):
+        preferences.changing(link, {"surveys": True}, "api")
+
+
 def test_a_form_opens_only_for_its_own_link(preferences: Preferences) -> None:
     sealed = preferences.seal_form("one", {CHANNEL: True, "news": False}, "All that it says")
     form = preferences.open_form("one", sealed)

@@ -8,9 +8,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jsonschema_rs
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from maysend import ChannelType, documents
 from maysend.columns import DECLARED
@@ -69,7 +69,7 @@ def test_what_came_from_the_environment_is_never_shown() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_schema_is_valid_and_says_what_each_property_means(kind: str) -> None:
-    jsonschema_rs.meta.validate(schema(kind))
+    Draft202012Validator.check_schema(schema(kind))
     for path, part in _parts(schema(kind), ()):
         assert "anyOf" not in part, path
         assert "oneOf" not in part, path

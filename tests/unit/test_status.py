@@ -44,10 +44,7 @@ def test_in_python(case: StatusCase) -> None:
 def test_in_the_ledger(case: StatusCase, at_once: bool, ledger_url: str, tmp_path: Path) -> None:
     """Facts appended, standings read back, and the masks that an audience sees."""
     with open_ledger(ledger_url, tmp_path, create=True) as ledger:
-        if at_once:
-            events = ledger.append(case.facts)
-        else:
-            events = [ledger.append([fact])[0] for fact in case.facts]
+        events = ledger.append(case.facts) if at_once else [ledger.append([fact])[0] for fact in case.facts]
         assert tuple(event is not None for event in events) == case.recorded
         for profile, address in case.profiles.items():
             expected = dict(case.expected[profile])

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import MaysendError
+from ..errors import MaysendError, PluginError
+
+if TYPE_CHECKING:
+    from ..plugins import Plugins
 
 COMMANDS = {
     "init": "Make an example project, or the ledger of a project.",
@@ -33,14 +36,14 @@ COMMANDS = {
 
 
 class _Commands(click.Group):
-    """Commands by name; help lists them without importing any."""
+    """Commands by name, ours and the plugins'; help lists them without importing any."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(COMMANDS)
+        return [name for name, _ in _summaries()]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         if name not in COMMANDS:
-            return None
+            return _plugin_command(name)
         command: click.Command = import_module(f".{name.replace('-', '_')}_command", __name__).command
         command.name, command.short_help = name, COMMANDS[name]
         command.help = command.help or COMMANDS[name]
@@ -48,7 +51,42 @@ class _Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl(_summaries())
+
+
+def _plugins() -> Plugins | None:
+    """The plugins that other distributions bring, where there are any; ours bring no commands."""
+    from .. import plugins
+
+    points = plugins.third_party()
+    return plugins.load(points) if points else None
+
+
+def _summaries() -> list[tuple[str, str]]:
+    found = _plugins()
+    others = [(name, one.summary) for name, one in found.commands.items() if name not in COMMANDS] if found else []
+    return [*COMMANDS.items(), *others]
+
+
+def _plugin_command(name: str) -> click.Command | None:
+    """The command of a plugin. Raises PluginError where it cannot be opened; a plugin that is broken is named."""
+    found = _plugins()
+    if not found:
+        return None
+    if name not in found.commands:
+        for plugin in found.failures:
+            click.echo(f"{plugin.name} ({plugin.distribution}) failed to load: {plugin.error}", err=True)
+        return None
+    source = found.sources["register_commands", name]
+    try:
+        command = found.commands[name].open()
+    except (Exception, SystemExit) as error:
+        line = " ".join(str(error).split())
+        raise PluginError(f'command "{name}" of plugin {source}: {type(error).__name__}: {line}') from error
+    if not isinstance(command, click.Command):
+        raise PluginError(f'command "{name}" of plugin {source}: open must return a click command, not {command!r:.80}')
+    command.name = name
+    return command
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

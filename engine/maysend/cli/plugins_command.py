@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .. import ledger, plugins
+from . import COMMANDS
 from .options import json_option, print_json
 
 
@@ -27,6 +28,9 @@ def command(as_json: bool) -> None:
         print_json({"plugins": rows, "sqlite": {"version": ledger.sqlite_version(), "journal": journal, "why": why}})
         return
     _print_table(rows)
+    for name in COMMANDS.keys() & found.commands.keys():
+        source = found.sources["register_commands", name]
+        click.echo(f'command "{name}" of {source} is not used: maysend has one of its own', err=True)
     click.echo(f"\nThe ledger's journal on SQLite {ledger.sqlite_version()} is {journal}: {why}.")
 
 

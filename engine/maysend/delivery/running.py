@@ -43,6 +43,7 @@ class Running:
         for worker in self.workers.values():
             while worker.is_alive() and (worker.failure is None or worker.busy_since) and time.monotonic() < until:
                 worker.join(0.05)
+            worker.release()
         self._watch.join()
 
     def wait(self) -> None:

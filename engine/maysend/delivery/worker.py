@@ -72,8 +72,12 @@ class Worker(Thread):
             self._fail(error)
         finally:
             self._close()
-            with suppress(LedgerError):
-                self._cursors.release(self.sink.name)
+            self.release()
+
+    def release(self) -> None:
+        """Let others deliver to this sink at once."""
+        with suppress(LedgerError):
+            self._cursors.release(self.sink.name)
 
     def _try_next(self) -> bool:
         """Deliver the next events, however many attempts it takes; whether there were any."""

@@ -11,8 +11,8 @@ from ..columns import ColumnType, Kind, Table
 from ..conditions import Aggregate, Typed, keeps
 from ..model import EventTable
 from ..moments import Clock
+from ..trees import cast, column, missing, named, table
 from .features import as_key, value
-from .names import column, table
 
 E = exp.Expr
 
@@ -32,8 +32,8 @@ class Events:
 
     def per_profile(self, wanted: Mapping[Aggregate, str]) -> exp.Select:
         """One row per profile: ``profile``, as a key, and a column for each aggregate wanted."""
-        columns = [exp.alias_(self.measure(aggregate), name, quoted=True) for aggregate, name in wanted.items()]
-        return self._select(exp.alias_(self._profile(), "profile", quoted=True), *columns).group_by(self._profile())
+        columns = [named(self.measure(aggregate), name) for aggregate, name in wanted.items()]
+        return self._select(named(self._profile(), "profile"), *columns).group_by(self._profile())
 
     def favourite(self, aggregate: Aggregate, name: str) -> exp.Select:
         """One row per profile: ``profile`` and its most frequent value of a column, the smallest of those that tie."""
@@ -42,19 +42,17 @@ class Events:
         chosen = (self._profile(), choice, exp.Count(this=exp.Star()))
         names = ("profile", "choice", "times")
         counted = (
-            self._select(*(exp.alias_(what, as_, quoted=True) for what, as_ in zip(chosen, names, strict=True)))
+            self._select(*(named(what, as_) for what, as_ in zip(chosen, names, strict=True)))
             .where(keeps(aggregate.kept, self.column, self._at(), self.clock))
-            .where(exp.not_(exp.Is(this=choice.copy(), expression=exp.null())))
+            .where(exp.not_(missing(choice.copy())))
             .group_by(self._profile(), choice.copy())
         )
         order = [exp.Ordered(this=column("times"), desc=True), exp.Ordered(this=column("choice"), desc=False)]
-        rank = exp.Window(
-            this=exp.RowNumber(), partition_by=[column("profile")], order=exp.Order(expressions=order)
-        )
-        ranked = exp.select(column("profile"), column("choice"), exp.alias_(rank, "rank", quoted=True))
+        rank = exp.Window(this=exp.RowNumber(), partition_by=[column("profile")], order=exp.Order(expressions=order))
+        ranked = exp.select(column("profile"), column("choice"), named(rank, "rank"))
         first = exp.EQ(this=column("rank"), expression=exp.Literal.number(1))
         return (
-            exp.select(column("profile"), exp.alias_(column("choice"), name, quoted=True))
+            exp.select(column("profile"), named(column("choice"), name))
             .from_(ranked.from_(counted.subquery("counted")).subquery("ranked"))
             .where(first)
         )
@@ -95,9 +93,9 @@ def _total(kept: E, number: E, kind: ColumnType) -> E:
     total: E = exp.Sum(this=exp.Case(ifs=[exp.If(this=kept.copy(), true=exact)]))
     if kind.kind == "integer":
         return total
-    infinity, minus = (exp.cast(exp.Literal.string(text), "double") for text in ("Infinity", "-Infinity"))
+    infinity, minus = (cast(exp.Literal.string(text), "double") for text in ("Infinity", "-Infinity"))
     infinite = exp.In(this=number.copy(), expressions=[infinity, minus])
     beyond = exp.Sum(this=exp.Case(ifs=[exp.If(this=exp.and_(kept.copy(), infinite), true=number.copy())]))
     defined = exp.Case(ifs=[exp.If(this=exp.not_(exp.IsNan(this=beyond)), true=beyond.copy())])
-    counted = exp.Coalesce(this=exp.cast(total, "double"), expressions=[exp.cast(exp.Literal.number(0), "double")])
-    return exp.Case(ifs=[exp.If(this=exp.Is(this=beyond.copy(), expression=exp.null()), true=counted)], default=defined)
+    counted = exp.Coalesce(this=cast(total, "double"), expressions=[cast(exp.Literal.number(0), "double")])
+    return exp.Case(ifs=[exp.If(this=missing(beyond.copy()), true=counted)], default=defined)

@@ -17,9 +17,9 @@ from typing import Any
 from sqlglot import exp
 
 from ..columns import NUMBERS, TIMES, ColumnType
+from ..trees import cast, column, missing, named, number, small
 from .features import Feature
-from .names import column
-from .standings import Standing, number
+from .standings import Standing
 
 E = exp.Expr
 FULL = (1 << 63) - 1
@@ -69,7 +69,7 @@ class Code:
             if sql not in names:
                 names[sql] = f"p{len(names)}"
                 truth = exp.Coalesce(this=predicate.test.copy(), expressions=[exp.false()])
-                tried.select(exp.alias_(truth, names[sql], quoted=True), copy=False)
+                tried.select(named(truth, names[sql]), copy=False)
         query = exp.select(column("code")).from_(tried.subquery("t", copy=False), copy=False)
         present: dict[int, list[int]] = {}
         for stage in sorted({predicate.stage for predicate in self.predicates}):
@@ -82,7 +82,7 @@ class Code:
                     if p.stage == stage and (mask := p.mask >> word * WORD_BITS & FULL)
                 ]
                 if tests:
-                    query.select(exp.alias_(conjunction(tests), f"s{stage}_{word}", quoted=True), copy=False)
+                    query.select(named(conjunction(tests), f"s{stage}_{word}"), copy=False)
                     present.setdefault(stage, []).append(word)
         return query, present
 
@@ -95,7 +95,9 @@ def conjunction(words: Sequence[E]) -> E:
     return exp.BitwiseAnd(this=exp.paren(conjunction(words[:half])), expression=exp.paren(conjunction(words[half:])))
 
 
-def codes(predicates: Iterable[Predicate], features: Mapping[str, Feature], standings: Iterable[Standing]) -> list[Code]:
+def codes(
+    predicates: Iterable[Predicate], features: Mapping[str, Feature], standings: Iterable[Standing]
+) -> list[Code]:
     """Every predicate put where it is cheapest to test."""
     by_alias = {standing.alias: standing for standing in standings}
     answers: dict[str, list[Predicate]] = {}
@@ -113,7 +115,11 @@ def codes(predicates: Iterable[Predicate], features: Mapping[str, Feature], stan
             rest.append(predicate)
     found = [group.code(f"c{index}") for index, group in enumerate(single.values())]
     for alias, tested in answers.items():
-        words = {feature.standing[1]: feature.name for feature in features.values() if feature.word and feature.standing[0] == alias}
+        words = {
+            feature.standing[1]: feature.name
+            for feature in features.values()
+            if feature.word and feature.standing[0] == alias
+        }
         found.append(Code(f"c{len(found)}", column(f"code {alias}"), by_alias[alias].representatives(words), tested))
     return [*found, *_packed(rest, len(found))]
 
@@ -178,7 +184,7 @@ class _Single:
         return column(self.feature.name)
 
     def _missing(self) -> E:
-        return exp.Is(this=self._column, expression=exp.null())
+        return missing(self._column)
 
     def _truths(self, name: str) -> Code:
         code = exp.Case(
@@ -288,10 +294,6 @@ def _sum(terms: Sequence[E]) -> E:
     return reduce(lambda total, term: exp.Add(this=total, expression=term), terms)
 
 
-def small(value: int) -> E:
-    return exp.Literal.number(value)
-
-
 def _python(constant: E, type_: ColumnType) -> Any:
     """A constant as a Python value that sorts as the column does."""
     if isinstance(constant, exp.Cast):
@@ -312,18 +314,18 @@ def _python(constant: E, type_: ColumnType) -> Any:
 def _constant(value: Any, type_: ColumnType) -> E:
     match value:
         case datetime():
-            return exp.cast(
+            return cast(
                 exp.Literal.string(value.isoformat(sep=" ")), "timestamptz" if type_.kind == "instant" else "timestamp"
             )
         case date():
-            return exp.cast(exp.Literal.string(value.isoformat()), "date")
+            return cast(exp.Literal.string(value.isoformat()), "date")
         case str():
             return exp.Literal.string(value)
     if not value.is_finite():
-        return exp.cast(exp.Literal.string("Infinity" if value > 0 else "-Infinity"), "double")
+        return cast(exp.Literal.string("Infinity" if value > 0 else "-Infinity"), "double")
     plain = exp.Literal.number(format(abs(value), "f"))
     signed: E = exp.Neg(this=plain) if value < 0 else plain
-    return exp.cast(signed, "double") if type_.kind == "float" else signed
+    return cast(signed, "double") if type_.kind == "float" else signed
 
 
 def _gaps(cuts: list[Any], type_: ColumnType) -> Iterator[tuple[int, Any]]:

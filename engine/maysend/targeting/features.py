@@ -18,9 +18,9 @@ from ..errors import SourceError
 from ..hookspecs import ChannelType
 from ..model import Channel, Project
 from ..moments import Clock
+from ..trees import cast, column, missing, number
 from ..where import Condition, InList
-from .names import column
-from .standings import Standing, number
+from .standings import Standing
 from .tables import event_table
 
 E = exp.Expr
@@ -36,21 +36,21 @@ def value(table: Table, name: str, alias: str) -> E:
         found = exp.Dot(this=found, expression=exp.to_identifier(part, quoted=True))
     match kind.kind:
         case "float":
-            real = exp.cast(found, "double")
+            real = cast(found, "double")
             return exp.Case(ifs=[exp.If(this=exp.not_(exp.IsNan(this=real)), true=real.copy())])
         case "timestamp":
-            return exp.cast(found, "timestamp")
+            return cast(found, "timestamp")
         case "text":
-            return exp.cast(found, "text")
+            return cast(found, "text")
     return found
 
 
 def as_key(found: E, kind: Kind, key: Kind) -> E:
     """A column that names profiles, as the profile table's own key: keys are the same where they are the same text."""
     if key != "integer" or kind == "integer":
-        return found if kind == key else exp.cast(found, "text")
-    number = exp.TryCast(this=exp.cast(found, "text"), to=exp.DataType.build("bigint"))
-    same = exp.EQ(this=exp.cast(number.copy(), "text"), expression=exp.cast(found.copy(), "text"))
+        return found if kind == key else cast(found, "text")
+    number = exp.TryCast(this=cast(found, "text"), to=exp.DataType.build("bigint"))
+    same = exp.EQ(this=cast(number.copy(), "text"), expression=cast(found.copy(), "text"))
     return exp.Case(ifs=[exp.If(this=same, true=number)])
 
 
@@ -102,7 +102,11 @@ class Features:
 
     def words_of(self, standing: Standing) -> dict[str, str]:
         """The features that are words of a standing: the word's column, and the feature's."""
-        return {feature.standing[1]: feature.name for feature in self.features.values() if feature.word and feature.standing[0] == standing.alias}
+        return {
+            feature.standing[1]: feature.name
+            for feature in self.features.values()
+            if feature.word and feature.standing[0] == standing.alias
+        }
 
     def draw(self, salt: str) -> E:
         """The draw of a salt, over the one hash a row."""
@@ -178,7 +182,7 @@ class View:
 
     def reachable(self, channel: str) -> E:
         address = column(self.address(channel), "p")
-        return self.features.add(exp.not_(exp.Is(this=address, expression=exp.null())), TRUTH)
+        return self.features.add(exp.not_(missing(address)), TRUTH)
 
     def address(self, channel: str) -> str:
         """The base's column with the normalized address on a channel, NULL where it is missing or invalid."""
@@ -195,7 +199,7 @@ class View:
         name = lists.setdefault(leaf, f"list {len(lists)}")
         if leaf.channel:
             self.address(leaf.channel)
-        return self.features.add(exp.not_(exp.Is(this=column("member", name), expression=exp.null())), TRUTH)
+        return self.features.add(exp.not_(missing(column("member", name))), TRUTH)
 
     def bucket(self, salt: str) -> E:
         return self.features.add(draws.bucket(draws.draw(column("h", "p"), salt)), ColumnType("integer"))

@@ -18,17 +18,19 @@ from ..columns import LEDGER_EVENT, Catalog
 from ..hookspecs import ChannelType
 from ..model import Campaign, Project
 from ..moments import Clock
+from ..trees import cast, column, missing, named, number, table
 from .behaviour import Events
 from .coding import FULL, WORD_BITS, Code, Predicate, conjunction
 from .features import Feature, Features, View, as_key, value
-from .names import column, table
 from .stages import REASONS, predicates
-from .standings import Standing, number
+from .standings import Standing
 from .tables import event_table, ledger_events
 
 E = exp.Expr
 BLOCK = 2 * WORD_BITS
-AUDIENCE, NO_ADDRESS, GROUP = (REASONS.index(reason) for reason in ("not_in_audience", "no_address", "group_unsubscribed"))
+AUDIENCE, NO_ADDRESS, GROUP = (
+    REASONS.index(reason) for reason in ("not_in_audience", "no_address", "group_unsubscribed")
+)
 DUPLICATE, CAPPED = REASONS.index("duplicate_address"), REASONS.index("over_target_cap")
 LATER = tuple(REASONS.index(reason) for reason in ("frequency_capped", "control_group"))
 """The stages behind the status that are looked up like the audience."""
@@ -116,14 +118,14 @@ class Plan:
     def people(self) -> exp.Select:
         """The profiles (``p``), with each channel's normalized address, the key as text, and its hash."""
         profiles = self.catalog.profiles or {}
-        key_text = exp.cast(column(self.features.key, "p"), "text")
+        key_text = cast(column(self.features.key, "p"), "text")
         found: list[E] = [
             exp.Column(this=exp.Star(), table=exp.to_identifier("p")),
-            exp.alias_(key_text, "key_text", quoted=True),
-            exp.alias_(draws.hashed(key_text.copy()), "h", quoted=True),
+            named(key_text, "key_text"),
+            named(draws.hashed(key_text.copy()), "h"),
         ]
         wanted = {
-            name: (exp.cast(value(profiles, source, "p"), "text"), type_.address)
+            name: (cast(value(profiles, source, "p"), "text"), type_.address)
             for name, (source, type_) in self.features.addresses.items()
         }
         return exp.select(*found).from_(normalized(table("profiles", "p"), wanted).subquery("p"), copy=False)
@@ -146,12 +148,12 @@ class Plan:
     def lists(self) -> Iterator[tuple[str, exp.Query]]:
         """The members of each list; relation ``source <alias>`` holds its file's column as ``member``."""
         for leaf, name in self.features.lists.items():
-            members = exp.select(exp.alias_(exp.cast(column("member"), "text"), "member", quoted=True)).distinct()
+            members = exp.select(named(cast(column("member"), "text"), "member")).distinct()
             query = members.from_(table(f"source {name}"))
             if leaf.channel:
                 _, type_ = self.features.addresses[self.view(0).address(leaf.channel)]
                 address = normalized(query.subquery("m"), {"address": (column("member", "m"), type_.address)})
-                query = exp.select(exp.alias_(column("address"), "member", quoted=True)).distinct().from_(address.subquery("a"))
+                query = exp.select(named(column("address"), "member")).distinct().from_(address.subquery("a"))
             yield name, query
 
     def _events(self, event: str) -> Events:
@@ -169,18 +171,18 @@ class Plan:
 
     def base(self) -> exp.Select:
         """One row per profile: ``key``, the addresses, each standing's ``code <alias>``, and every feature."""
-        found: list[E] = [exp.alias_(column(self.features.key, "p"), "key", quoted=True)]
-        found += [exp.alias_(column(name, "p"), name, quoted=True) for name in self.features.addresses]
+        found: list[E] = [named(column(self.features.key, "p"), "key")]
+        found += [named(column(name, "p"), name) for name in self.features.addresses]
         for standing in self.features.standings.values():
             code = exp.Coalesce(this=column("code", standing.alias), expressions=[number(0)])
-            found.append(exp.alias_(code, f"code {standing.alias}", quoted=True))
+            found.append(named(code, f"code {standing.alias}"))
         joined = {standing.alias for standing in self.features.standings.values()}
         for feature in self.features.features.values():
             expression = feature.expression
             joined |= {part.table for part in expression.find_all(exp.Column)}
             if feature.word:
                 expression = exp.Coalesce(this=expression.copy(), expressions=[self._default_word(feature)])
-            found.append(exp.alias_(expression, feature.name, quoted=True))
+            found.append(named(expression, feature.name))
         query = exp.select(*found).from_(table("people", "p"), copy=False)
         for name in sorted(joined - {"p", ""}):
             query.join(table(name, name), on=self._on(name), join_type="left", copy=False)
@@ -206,21 +208,21 @@ class Plan:
         draws of target caps, and ``o<stage>_<word>`` for the stages that are looked up: the campaigns it passes there.
         """
         kept = dict.fromkeys(self.draws.values())
-        reached = exp.Is(this=column(self.address), expression=exp.null())
+        reached = missing(column(self.address))
         standing = exp.Case(ifs=[exp.If(this=reached, true=number(-1))], default=column(f"code {self.standing.alias}"))
         coded = exp.select(
             column("key"),
             column(self.address),
-            exp.alias_(standing, "standing", quoted=True),
+            named(standing, "standing"),
             *map(column, kept),
-            *(exp.alias_(code.expression.copy(), code.name, quoted=True) for code in self.codes),
+            *(named(code.expression.copy(), code.name) for code in self.codes),
         ).from_(self.base().subquery("b", copy=False), copy=False)
         for code in self.codes:
             if code.values:
                 same = exp.EQ(this=column("value", f"v{code.name}"), expression=column(code.feature, "b"))
                 coded.join(table(f"values {code.name}", f"v{code.name}"), on=same, join_type="left", copy=False)
         looked_up = [
-            exp.alias_(conjunction(tests), f"o{stage}_{word}", quoted=True)
+            named(conjunction(tests), f"o{stage}_{word}")
             for stage in (AUDIENCE, *LATER)
             for word in range(self.words)
             if (tests := self._tests(stage, word))
@@ -245,14 +247,18 @@ class Plan:
 
         Reads the tables ``passed``, ``status``, and ``before`` where addresses repeat.
         """
-        found: list[E] = [column("key", "d"), column(self.address, "d"), *(column(name, "d") for name in dict.fromkeys(self.draws.values()))]
+        found: list[E] = [
+            column("key", "d"),
+            column(self.address, "d"),
+            *(column(name, "d") for name in dict.fromkeys(self.draws.values())),
+        ]
         for word in range(self.words):
             so_far: list[E] = [number(self.full(word))]
             for stage in range(until + 1):
                 if test := self._passes(stage, word):
                     so_far.append(test)
                 passed = conjunction([part.copy() for part in so_far])
-                found.append(exp.alias_(passed, f"s{stage}_{word}", quoted=True))
+                found.append(named(passed, f"s{stage}_{word}"))
         same = exp.EQ(this=column("code", "status"), expression=column("standing", "d"))
         query = exp.select(*found).from_(table("passed", "d")).join(table("status", "status"), on=same, copy=False)
         if self.repeated and until >= DUPLICATE:
@@ -284,7 +290,9 @@ class Plan:
         return self._passes(stage, word) is not None
 
 
-def blocks(asked: Sequence[Asked], types: Mapping[str, ChannelType], catalog: Catalog, clock: Clock) -> Iterator[list[Asked]]:
+def blocks(
+    asked: Sequence[Asked], types: Mapping[str, ChannelType], catalog: Catalog, clock: Clock
+) -> Iterator[list[Asked]]:
     """The campaigns in blocks that one plan can take: of one channel, with one set of defaults."""
     together: dict[Any, list[Asked]] = {}
     for one in asked:

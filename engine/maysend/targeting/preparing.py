@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from .coding import Code, codes, small
+from ..trees import cast, column, has, named, number, small, table
+from .coding import Code, codes
 from .features import as_key
-from .names import column, table
 from .plan import CAPPED, DUPLICATE, GROUP, NO_ADDRESS, Engine, Plan
-from .standings import ANSWERS, Standing, number
+from .standings import ANSWERS, Standing
 
 E = exp.Expr
 
@@ -46,13 +46,13 @@ def _fold(plan: Plan, standing: Standing, engine: Engine) -> None:
     words = [f"w{word}" for word in standing.words]
     distinct = exp.select(*map(column, words)).distinct().from_(table("folded"))
     order = exp.Order(expressions=[exp.Ordered(this=column(word), desc=False) for word in words])
-    code = exp.cast(exp.Window(this=exp.RowNumber(), order=order), "bigint")
-    numbered = exp.select(exp.alias_(code, "code", quoted=True), *map(column, words)).from_(distinct.subquery("d"))
+    code = cast(exp.Window(this=exp.RowNumber(), order=order), "bigint")
+    numbered = exp.select(named(code, "code"), *map(column, words)).from_(distinct.subquery("d"))
     engine.create(f"words {standing.alias}", exp.union(standing.defaults_row(), numbered, distinct=False))
     same = exp.and_(*(exp.EQ(this=column(word, "f"), expression=column(word, "n")) for word in words))
-    named = exp.GT(this=column("code", "n"), expression=number(0))
+    answered = exp.GT(this=column("code", "n"), expression=number(0))
     coded = exp.select(column("key", "f"), column("code", "n"), *(column(word, "f") for word in words))
-    joined = coded.from_(table("folded", "f")).join(table(f"words {standing.alias}", "n"), on=exp.and_(same, named))
+    joined = coded.from_(table("folded", "f")).join(table(f"words {standing.alias}", "n"), on=exp.and_(same, answered))
     engine.create(standing.alias, joined)
 
 
@@ -66,17 +66,21 @@ def _look_up(plan: Plan, engine: Engine) -> None:
             engine.create(f"values {code.name}", code.values)
         query, plan.lookups[code.name] = code.lookup(plan.words)
         engine.create(f"lookup {code.name}", query)
-    own = Code("status", column("standing"), plan.standing.representatives(plan.features.words_of(plan.standing)), status)
+    own = Code(
+        "status", column("standing"), plan.standing.representatives(plan.features.words_of(plan.standing)), status
+    )
     query, present = own.lookup(plan.words)
     passes: list[E] = [column("code")]
-    nothing: list[E] = [exp.alias_(number(-1), "code", quoted=True)]
+    nothing: list[E] = [named(number(-1), "code")]
     for stage in range(NO_ADDRESS, GROUP + 1):
         for word in range(plan.words):
             name, full = f"s{stage}_{word}", number(plan.full(word))
             found = column(name) if word in present.get(stage, ()) else full
-            passes.append(exp.alias_(found, name, quoted=True))
-            nothing.append(exp.alias_(number(0), name, quoted=True))
-    engine.create("status", exp.union(exp.select(*passes).from_(query.subquery("q")), exp.select(*nothing), distinct=False))
+            passes.append(named(found, name))
+            nothing.append(named(number(0), name))
+    engine.create(
+        "status", exp.union(exp.select(*passes).from_(query.subquery("q")), exp.select(*nothing), distinct=False)
+    )
 
 
 def _duplicates(plan: Plan, engine: Engine) -> None:
@@ -85,7 +89,9 @@ def _duplicates(plan: Plan, engine: Engine) -> None:
     passed = plan.decisions(until=last)
     words = [column(f"s{last}_{word}") for word in range(plan.words)]
     some = exp.or_(*(exp.NEQ(this=word.copy(), expression=number(0)) for word in words))
-    engine.create("alive", exp.select(column("key"), column(plan.address), *words).from_(passed.subquery("p")).where(some))
+    engine.create(
+        "alive", exp.select(column("key"), column(plan.address), *words).from_(passed.subquery("p")).where(some)
+    )
     twice = exp.GT(this=exp.Count(this=exp.Star()), expression=small(1))
     shared = exp.select(column(plan.address)).from_(table("alive")).group_by(column(plan.address)).having(twice)
     engine.create("shared", shared)
@@ -95,7 +101,7 @@ def _duplicates(plan: Plan, engine: Engine) -> None:
     order = exp.Order(expressions=[exp.Ordered(this=column("key", "a"), desc=False)])
     so_far = exp.WindowSpec(kind="ROWS", start="UNBOUNDED", start_side="PRECEDING", end=small(1), end_side="PRECEDING")
     before = [
-        exp.alias_(
+        named(
             exp.Window(
                 this=exp.BitwiseOrAgg(this=column(f"s{last}_{word}", "a")),
                 partition_by=[column(plan.address, "a")],
@@ -103,7 +109,6 @@ def _duplicates(plan: Plan, engine: Engine) -> None:
                 spec=so_far.copy(),
             ),
             f"d{word}",
-            quoted=True,
         )
         for word in range(plan.words)
     ]
@@ -134,8 +139,3 @@ def _target_caps(plan: Plan, engine: Engine) -> None:
         first_out = exp.Literal.string(key) if isinstance(key, str) else number(key)
         tied = exp.and_(exp.EQ(this=drawn, expression=number(draw)), exp.LT(this=own, expression=first_out))
         plan.caps[index] = exp.or_(exp.LT(this=drawn.copy(), expression=number(draw)), tied)
-
-
-def has(word: E, bit: int) -> E:
-    """Whether a word has a bit."""
-    return exp.NEQ(this=exp.paren(exp.BitwiseAnd(this=word, expression=number(bit))), expression=number(0))

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from ..trees import cast, column, has, named, number, table
 from .coding import WORD_BITS
-from .names import column, table
 from .plan import AUDIENCE, DUPLICATE, GROUP, NO_ADDRESS, Engine, Plan
-from .preparing import has
 from .stages import REASONS
-from .standings import number
 
 E = exp.Expr
 INCLUDED = "included"
@@ -27,7 +25,7 @@ def waterfall(plan: Plan, engine: Engine, through: int = _LAST) -> tuple[int, li
         word: column(f"o{AUDIENCE}_{word}", "d") if plan.looks_up(AUDIENCE, word) else number(plan.full(word))
         for word in range(plan.words)
     }
-    tally = exp.select(column("standing"), exp.alias_(exp.Count(this=exp.Star()), "many", quoted=True))
+    tally = exp.select(column("standing"), named(exp.Count(this=exp.Star()), "many"))
     for word, passed in audience.items():
         tally.select(*_lanes(passed, f"a{word}"), copy=False)
     engine.create("tally", tally.from_(source, copy=False).group_by(column("standing"), copy=False))
@@ -43,25 +41,27 @@ def _lanes(word: E, name: str) -> list[E]:
     for bit in range(_LANE):
         shifted = exp.BitwiseRightShift(this=word.copy(), expression=exp.Literal.number(bit)) if bit else word.copy()
         lanes = exp.BitwiseAnd(this=exp.paren(shifted), expression=both.copy())
-        found.append(exp.alias_(exp.cast(exp.Sum(this=lanes), "bigint"), f"{name}_{bit}", quoted=True))
+        found.append(named(cast(exp.Sum(this=lanes), "bigint"), f"{name}_{bit}"))
     return found
 
 
 def _until_group(plan: Plan, engine: Engine) -> tuple[int, dict[tuple[int, int], int]]:
     """The population, and how many pass each stage until the groups', from the tally by code of answers."""
-    found: list[E] = [exp.cast(exp.Sum(this=column("many", "t")), "bigint")]
+    found: list[E] = [cast(exp.Sum(this=column("many", "t")), "bigint")]
     places = []
     for index in range(len(plan.asked)):
         word, bit = plan.bit(index)
         place = index % WORD_BITS
-        half = exp.BitwiseRightShift(this=column(f"a{word}_{place % _LANE}", "t"), expression=exp.Literal.number(_LANE * (place // _LANE)))
+        half = exp.BitwiseRightShift(
+            this=column(f"a{word}_{place % _LANE}", "t"), expression=exp.Literal.number(_LANE * (place // _LANE))
+        )
         people = exp.BitwiseAnd(this=exp.paren(half), expression=number((1 << _LANE) - 1))
         for stage in range(GROUP + 1):
             counted: E = people.copy()
             if stage >= NO_ADDRESS:
                 tests = [has(column(f"s{passed}_{word}", "s"), bit) for passed in range(NO_ADDRESS, stage + 1)]
                 counted = exp.Case(ifs=[exp.If(this=exp.and_(*tests), true=counted)], default=exp.Literal.number(0))
-            found.append(exp.cast(exp.Sum(this=counted), "bigint"))
+            found.append(cast(exp.Sum(this=counted), "bigint"))
             places.append((stage, index))
     same = exp.EQ(this=column("code", "s"), expression=column("standing", "t"))
     query = exp.select(*found).from_(table("tally", "t")).join(table("status", "s"), on=same)
@@ -71,7 +71,12 @@ def _until_group(plan: Plan, engine: Engine) -> tuple[int, dict[tuple[int, int],
 
 def _behind_group(plan: Plan, engine: Engine, through: int) -> dict[tuple[int, int], int]:
     """How many pass each stage behind the groups' where anybody can be lost."""
-    places = [(stage, word) for stage in range(DUPLICATE, through + 1) for word in range(plan.words) if plan.changes(stage, word)]
+    places = [
+        (stage, word)
+        for stage in range(DUPLICATE, through + 1)
+        for word in range(plan.words)
+        if plan.changes(stage, word)
+    ]
     if not places:
         return {}
     sums = [lane for stage, word in places for lane in _lanes(column(f"s{stage}_{word}"), f"s{stage}_{word}")]
@@ -85,7 +90,9 @@ def _behind_group(plan: Plan, engine: Engine, through: int) -> dict[tuple[int, i
     return found
 
 
-def _counts(plan: Plan, index: int, population: int, passes: dict[tuple[int, int], int], through: int) -> dict[str, int]:
+def _counts(
+    plan: Plan, index: int, population: int, passes: dict[tuple[int, int], int], through: int
+) -> dict[str, int]:
     left, counts = population, {}
     for stage, reason in enumerate(REASONS):
         passed = passes.get((stage, index), left) if stage <= through else left
@@ -113,12 +120,12 @@ def reasons(plan: Plan, index: int) -> exp.Select:
     ]
     reason = exp.Case(ifs=lost, default=exp.Literal.string(INCLUDED))
     return (
-        exp.select(*_who(plan, index), exp.alias_(reason, "reason", quoted=True))
+        exp.select(*_who(plan, index), named(reason, "reason"))
         .from_(plan.decisions().subquery("d", copy=False), copy=False)
         .order_by(column("key"))
     )
 
 
 def _who(plan: Plan, index: int) -> list[E]:
-    key = exp.alias_(column("key"), plan.asked[index].project.profiles.key, quoted=True)
-    return [key, exp.alias_(column(plan.address), "address", quoted=True)]
+    key = named(column("key"), plan.asked[index].project.profiles.key)
+    return [key, named(column(plan.address), "address")]

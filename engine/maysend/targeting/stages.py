@@ -11,9 +11,9 @@ from .. import draws
 from ..conditions import Aggregate, Kept, compile
 from ..errors import SourceError
 from ..model import Campaign, ControlGroup, FrequencyCap, GroupClause
+from ..trees import number
 from ..where import All, Condition, Duration, InSegment, Property, Window
 from .features import View
-from .standings import number
 from .tables import SENDS
 
 E = exp.Expr

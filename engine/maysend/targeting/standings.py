@@ -12,7 +12,7 @@ from functools import reduce
 from sqlglot import exp
 
 from .. import status
-from .names import column, table
+from ..trees import column, missing, named, number, table
 
 E = exp.Expr
 ANSWERS = "answers"
@@ -35,11 +35,6 @@ class Mask:
 
     def __invert__(self) -> Mask:
         return Mask(exp.BitwiseNot(this=exp.paren(self.sql.copy())))
-
-
-def number(value: int) -> E:
-    """A constant of 64 bits."""
-    return exp.cast(exp.Literal.number(value) if value >= 0 else exp.Neg(this=exp.Literal.number(-value)), "bigint")
 
 
 @dataclass(slots=True)
@@ -70,12 +65,12 @@ class Standing:
 
     def defaults_row(self) -> exp.Select:
         """The words of a profile that nobody answered for, under code 0."""
-        words = [exp.alias_(number(self.default(word)), f"w{word}", quoted=True) for word in self.words]
-        return exp.select(exp.alias_(number(0), "code", quoted=True), *words)
+        words = [named(number(self.default(word)), f"w{word}") for word in self.words]
+        return exp.select(named(number(0), "code"), *words)
 
     def representatives(self, features: Mapping[str, str]) -> exp.Select:
         """Every code there is, with its words as the features that ``features`` names by the word's column."""
-        words = [exp.alias_(column(word), feature, quoted=True) for word, feature in features.items()]
+        words = [named(column(word), feature) for word, feature in features.items()]
         return exp.select(column("code"), *words).from_(table(f"words {self.alias}"))
 
     def fold(self, key: E, subject: E, by_address: bool) -> exp.Select:
@@ -87,13 +82,13 @@ class Standing:
         sides = [("b", "profile", key, subject)]
         if by_address:
             sides.append(("a", "address", column(self.address, "p"), column("subject", "s")))
-        query = exp.select(exp.alias_(key, "key", quoted=True)).from_(table("people", "p"), copy=False)
+        query = exp.select(named(key, "key")).from_(table("people", "p"), copy=False)
         for alias, level, own, answered in sides:
             on = exp.EQ(this=own.copy(), expression=column("subject", alias))
             query.join(self._subjects(level, answered).subquery(alias, copy=False), on=on, join_type="left", copy=False)
         for word in self.words:
-            query.select(exp.alias_(self._word(word, by_address), f"w{word}", quoted=True), copy=False)
-        answers = [exp.not_(exp.Is(this=column("subject", side[0]), expression=exp.null())) for side in sides]
+            query.select(named(self._word(word, by_address), f"w{word}"), copy=False)
+        answers = [exp.not_(missing(column("subject", side[0]))) for side in sides]
         return query.where(exp.or_(*answers), copy=False)
 
     def _slot(self, slot: tuple[str, str]) -> tuple[int, int]:
@@ -129,22 +124,21 @@ class Standing:
                     expression=exp.Literal.number(wanted) if wanted > 0 else exp.Neg(this=exp.Literal.number(1)),
                 )
                 marked = exp.Case(ifs=[exp.If(this=given, true=mark.copy())], default=number(0))
-                marks.append(exp.alias_(exp.BitwiseOrAgg(this=marked), name, quoted=True))
+                marks.append(named(exp.BitwiseOrAgg(this=marked), name))
         whole = exp.and_(
             exp.EQ(this=group.copy(), expression=exp.Literal.string(status.CHANNEL)),
             exp.LT(this=answer.copy(), expression=exp.Literal.number(0)),
         )
         marks.append(
-            exp.alias_(
+            named(
                 exp.BitwiseOrAgg(this=exp.Case(ifs=[exp.If(this=whole, true=number(-1))], default=number(0))),
                 "channel_no",
-                quoted=True,
             )
         )
         suppressed = exp.Case(ifs=[exp.If(this=column("suppressed"), true=number(1))], default=number(0))
-        marks.append(exp.alias_(exp.Max(this=suppressed), "suppressed", quoted=True))
+        marks.append(named(exp.Max(this=suppressed), "suppressed"))
         return (
-            exp.select(exp.alias_(subject, "subject", quoted=True), *marks)
+            exp.select(named(subject, "subject"), *marks)
             .from_(table(ANSWERS, "s"))
             .where(exp.EQ(this=column("channel"), expression=exp.Literal.string(self.channel)))
             .where(exp.EQ(this=column("level"), expression=exp.Literal.string(level)))

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from ..columns import LEDGER_COLUMNS, LEDGER_EVENT, Catalog, Table
 from ..model import EventTable, Project, Source
-from .names import column, table
+from ..trees import column, named, table
 
 SENDS = ""
 """The table of sends among the event tables, under a name that no declared event can have."""
@@ -35,9 +35,7 @@ def ledger_events(channels: Iterable[tuple[str, str]]) -> exp.Query:
     kept = [column(name, "e") for name in LEDGER_COLUMNS if name != "profile"]
 
     def matched(on: exp.Expr) -> exp.Select:
-        chosen = exp.select(
-            exp.alias_(column("key_text", "p"), "profile", quoted=True), *(name.copy() for name in kept)
-        )
+        chosen = exp.select(named(column("key_text", "p"), "profile"), *(name.copy() for name in kept))
         return chosen.from_(table(LEDGER, "e")).join(table("people", "p"), on=on)
 
     found: exp.Query = matched(exp.EQ(this=column("key_text", "p"), expression=column("profile", "e")))

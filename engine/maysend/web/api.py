@@ -41,7 +41,7 @@ async def change(request: Request) -> Response:
     try:
         facts = await run_in_threadpool(site.preferences.changing, link, changes, "api")
     except UnknownNameError as error:
-        raise HTTPException(422, str(error)) from None
+        raise HTTPException(409, str(error)) from None
     events = await record(request, facts)
     return JSONResponse(await run_in_threadpool(_state, site, link) | {"changed": len(events)})
 

@@ -39,6 +39,7 @@ def create(site: Site, ledger: Ledger, lifespan: Lifespan[Starlette] | None = No
             _route("/maysend.js", "script", GET=files.show_script),
             _route("/static/{name}", "static", GET=files.show),
             _route("/robots.txt", "robots", GET=_show_robots),
+            _route("/favicon.ico", "favicon", GET=_show_no_icon),
             _route("/healthz", "healthz", GET=_show_health),
             _route("/metrics", "metrics", GET=_show_metrics),
         ],
@@ -72,6 +73,11 @@ def _route(path: str, name: str, **methods: Answer) -> Route:
 
 async def _show_robots(_: Request) -> Response:
     return PlainTextResponse("User-agent: *\nDisallow: /\n")
+
+
+async def _show_no_icon(_: Request) -> Response:
+    """Browsers ask for an icon whether there is one or not."""
+    return Response(status_code=204, headers={"cache-control": "public, max-age=86400"})
 
 
 async def _show_health(request: Request) -> Response:

@@ -1,0 +1,149 @@
+"""One-click under load: our server against the same server with an empty handler and one group-committed insert.
+
+``python tests/benchmarks/pages.py`` prints POST/s and the 50th and 99th percentile in milliseconds for both, then ours
+again while a batch evaluation runs on every core. Everything is over loopback, and bounded in time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import multiprocessing
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from maysend import links, loader, plugins, tokens
+from maysend.ledger import stores
+from maysend.ledger.writer import Writer
+from serving import KEY, serving, write
+
+SECONDS = 6.0
+CONNECTIONS = 128
+BODY = b"List-Unsubscribe=One-Click"
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        root = Path(directory)
+        ledger = f"sqlite:///{root}/ledger.db"
+        write(root, ledger)
+        project = loader.load(root, plugins.load())
+        seal = links.sealer(project.campaigns["daily"], tokens.read_keys(KEY), test=False).seal
+        fresh = (f"/u/{seal(f'p{number}', f'p{number}@example.com')}" for number in itertools.count())
+        with _empty(root / "empty.db") as url:
+            least = _measure("an empty handler and one insert", url, lambda: "/u/x")
+        with serving(root, ledger) as server:
+            ours = _measure("one-click", server.url, lambda: next(fresh))
+            with _evaluating():
+                beside = _measure("one-click beside a batch evaluation", server.url, lambda: next(fresh))
+            recorded = len(server.events())
+    result = {"ratio": round(ours["per_second"] / least["per_second"], 2), "recorded": recorded}
+    result["acknowledged"] = int(ours["answered"] + beside["answered"])
+    print(json.dumps(result))  # noqa: T201
+
+
+def _measure(name: str, url: str, path: Callable[[], str]) -> dict[str, float]:
+    times = asyncio.run(_load(url, path))
+    times.sort()
+    found = {
+        "per_second": round(len(times) / SECONDS, 1),
+        "p50_ms": round(times[len(times) // 2] * 1000, 1),
+        "p99_ms": round(times[len(times) * 99 // 100] * 1000, 1),
+        "answered": len(times),
+    }
+    print(json.dumps({"name": name, **found}), flush=True)  # noqa: T201
+    return found
+
+
+async def _load(url: str, path: Callable[[], str]) -> list[float]:
+    """Post on many connections that stay open; how long each answer took. Anything but 200 ends the benchmark."""
+    host, port = url.removeprefix("http://").split(":")
+    times: list[float] = []
+    end = time.perf_counter() + SECONDS
+
+    async def one() -> None:
+        reader, writer = await asyncio.open_connection(host, int(port))
+        while (start := time.perf_counter()) < end:
+            head = f"POST {path()} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+            writer.write(f"{head}Content-Length: {len(BODY)}\r\n\r\n".encode() + BODY)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            if not answer.startswith(b"HTTP/1.1 200"):
+                raise SystemExit(answer.decode())
+            length = int(answer.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            await reader.readexactly(length)
+            times.append(time.perf_counter() - start)
+        writer.close()
+
+    await asyncio.gather(*(one() for _ in range(CONNECTIONS)))
+    return times
+
+
+@contextmanager
+def _empty(file: Path) -> Iterator[str]:
+    """The least that a server can do for a durable answer, in a process of its own."""
+    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listening:
+        process = multiprocessing.get_context("fork").Process(target=_serve_empty, args=(listening, file))
+        process.start()
+        time.sleep(1.5)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        process.terminate()
+        process.join()
+
+
+def _serve_empty(listening: socket.socket, file: Path) -> None:
+    module = stores.sqlite_module()
+    connection = module.connect(file, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute(f"PRAGMA journal_mode={stores.sqlite_journal()[0]}")
+    connection.execute("CREATE TABLE answers (body BLOB)")
+
+    def insert(jobs: list[bytes]) -> list[None]:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany("INSERT INTO answers VALUES (?)", [(job,) for job in jobs])
+        connection.execute("COMMIT")
+        return [None] * len(jobs)
+
+    writer: Writer[bytes, None] = Writer(insert)  # type: ignore[arg-type]
+
+    async def answer(request: Request) -> Response:
+        await asyncio.wrap_future(writer.submit(await request.body()))
+        return PlainTextResponse("ok")
+
+    app = Starlette(routes=[Route("/u/{token}", answer, methods=["POST"])])
+    uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False)).run([listening])
+
+
+@contextmanager
+def _evaluating() -> Iterator[None]:
+    """Queries as a batch evaluation runs them, on every core, one after the other."""
+    process = multiprocessing.get_context("spawn").Process(target=_evaluate)
+    process.start()
+    time.sleep(1)
+    yield
+    process.terminate()
+    process.join()
+
+
+def _evaluate() -> None:
+    connection = duckdb.connect()
+    while True:
+        connection.execute("SELECT count(DISTINCT md5(range::VARCHAR)) FROM range(3000000)").fetchall()
+
+
+if __name__ == "__main__":
+    main()
