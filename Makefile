@@ -14,7 +14,7 @@ PYTHON = $(shell for python in python3 python3.14 python3.13 python3.12 python3.
 # The stamp holds the directory it was built in: a venv that was moved, or whose Python is gone, is built anew.
 BUILT_IN := $(shell $(VENV)/bin/python -c 'print(open("$(STAMP)").read())' 2>/dev/null)
 
-.PHONY: help demo test check soak docs pins clean
+.PHONY: help demo test check soak docs snapshots pins clean
 
 help:
 	@echo "make demo    whom may each campaign of the CDNOW store reach, and why not the others?"
@@ -22,6 +22,7 @@ help:
 	@echo "make check   formatting, lint, types, import contracts, then make test"
 	@echo "make soak    the long tests: thousands of draws, dozens of kills, real brokers"
 	@echo "make docs    write the generated pages of docs/ again"
+	@echo "make snapshots  keep the SQL of every case anew, after a change that is meant"
 	@echo "make pins    choose newer versions of everything installed here (needs uv)"
 	@echo "make clean   remove .venv, caches and the demo's ledger and results"
 
@@ -45,6 +46,9 @@ soak: $(STAMP)
 
 docs: $(STAMP)
 	$(VENV)/bin/python docs/configuration.py
+
+snapshots: $(STAMP)
+	MAYSEND_WRITE_SNAPSHOTS=1 $(RUN) pytest -q tests/unit/test_sql_snapshots.py
 
 pins:
 	printf "%s\n" $(BUILD_BACK_END) | uv pip compile --quiet --universal --all-extras --upgrade --no-annotate \

@@ -73,7 +73,7 @@ Step = Strip | Lower | Remove | Prefix | Matches
 
 
 def _keyword(reply: str) -> str:
-    return reply.strip(" \t\r\n\v\f\u00a0\u200b\ufeff.,;:!\"'").upper()
+    return "".join(reply.split()).strip("\u200b\ufeff.,;:!\"'").upper()
 
 
 Meaning = Literal["subscribed", "unsubscribed", "help"]
@@ -105,7 +105,7 @@ class ChannelType:
             raise PluginError(f'keyword "{wrong[0]}" of channel type "{self.name}" must be a word in capitals')
 
     def meaning(self, reply: str) -> Meaning | None:
-        """What a reply means: one of the keywords, whatever its case and the blanks and punctuation around it."""
+        """What a reply means: one of the keywords, whatever its case, its blanks and the punctuation around it."""
         return self.keywords.get(_keyword(reply))
 
 

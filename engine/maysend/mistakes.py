@@ -43,8 +43,9 @@ class Mistake:
         self.path: Path = (*at, *error.absolute_path)
         self.message = error.message
         self.value = document.at(self.path)
-        self.key: Any = None if error.instance is self.value else error.instance
-        self.schema: Any = error.schema
+        about_key = isinstance(error.instance, str) and error.instance is not self.value
+        self.key: str | None = error.instance if about_key else None
+        self.schema: Any = error.schema or {}
         self.limit: Any = error.validator_value
 
 

@@ -40,6 +40,7 @@ class Shapes:
     def __init__(self, plugins: Plugins) -> None:
         self._plugins = plugins
         self._shapes: dict[str, Validator] = {}
+        self._draft = _draft()
 
     def problems(self, kind: str, document: Document, filled: Filled = MappingProxyType({})) -> list[Problem]:
         """Every mistake of shape in ``document``."""
@@ -78,7 +79,7 @@ class Shapes:
             return self._compared(shape, document, at, filled)
         try:
             shape = self._shape(f"{what} {brought.name}", lambda: shared | _more(shared, brought))
-        except (SchemaError, Unresolvable, ValueError) as error:
+        except (SchemaError, ValueError) as error:
             reason = error.message if isinstance(error, SchemaError) else str(error)
             message = f'{what} "{brought.name}" has settings that are not a JSON Schema: {reason}'
             return [document.problem((*at, "type"), message)]
@@ -86,7 +87,7 @@ class Shapes:
 
     def _shape(self, name: str, make: Callable[[], dict[str, Any]]) -> Validator:
         if name not in self._shapes:
-            self._shapes[name] = _DRAFT(_resolved(make()))
+            self._shapes[name] = self._draft(_resolved(make()))
         return self._shapes[name]
 
     def _compared(self, shape: Validator, document: Document, at: Path, filled: Filled) -> list[Problem]:
@@ -115,20 +116,54 @@ def _more(shared: dict[str, Any], brought: Brought) -> dict[str, Any]:
     }
 
 
-def _pattern(_: Validator, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
-    """JSON Schema's ``pattern``: its ``$`` is the very end, where Python's may stand before a last line break too."""
-    if isinstance(value, str) and not re.search(pattern, f"{value}\n" if value.endswith("\n") else value):
-        yield ValidationError(f"{value!r} does not match {pattern!r}")
+def _draft() -> type[Validator]:
+    """Draft 2020-12, with a validator made once for each schema inside another, where jsonschema makes one per value.
+
+    A ``$`` in a ``pattern`` is the very end, as JSON Schema has it; Python's matches before a last line break too.
+    """
+    made: dict[int, Validator] = {}
+
+    def inner(validator: Validator, schema: Any) -> Validator:
+        if id(schema) not in made:
+            made[id(schema)] = validator.evolve(schema=schema)
+        return made[id(schema)]
+
+    def properties(validator: Validator, schemas: dict[str, Any], value: Any, _: Any) -> Iterator[ValidationError]:
+        for key in value if isinstance(value, dict) else ():
+            if key in schemas:
+                yield from _under(key, inner(validator, schemas[key]).iter_errors(value[key]))
+
+    def items(validator: Validator, schema: Any, value: Any, whole: Any) -> Iterator[ValidationError]:
+        if isinstance(value, list):
+            for index in range(len(whole.get("prefixItems", ())), len(value)):
+                yield from _under(index, inner(validator, schema).iter_errors(value[index]))
+
+    def dependents(validator: Validator, schemas: dict[str, Any], value: Any, _: Any) -> Iterator[ValidationError]:
+        for key, schema in schemas.items() if isinstance(value, dict) else ():
+            if key in value:
+                yield from inner(validator, schema).iter_errors(value)
+
+    def pattern(_: Validator, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
+        if isinstance(value, str) and not re.search(pattern, f"{value}\n" if value.endswith("\n") else value):
+            yield ValidationError(f"{value!r} does not match {pattern!r}")
+
+    keywords = {"properties": properties, "items": items, "dependentSchemas": dependents, "pattern": pattern}
+    draft: type[Validator] = validators.extend(Draft202012Validator, keywords)  # type: ignore[no-untyped-call]
+    return draft
 
 
-_DRAFT: type[Validator] = validators.extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]
+def _under(part: str | int, errors: Iterator[ValidationError]) -> list[ValidationError]:
+    found = list(errors)
+    for error in found:
+        error.path.appendleft(part)
+    return found
 
 
 def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
     """``schema`` with what each ``$ref`` names in its place, once, so that no comparison looks it up again.
 
-    What names itself holds itself. Raises Unresolvable where a reference leads out of ``schema`` (nothing is fetched),
-    and ValueError at a key that is not text.
+    What names itself holds itself. Raises ValueError where a reference leads out of ``schema`` (nothing is fetched), and
+    at a key that is not text.
     """
     registry: Registry[Any] = Registry()
     resolver = registry.resolver_with_root(DRAFT202012.create_resource(schema))
@@ -141,15 +176,20 @@ def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
             return part
         if wrong := [key for key in part if not isinstance(key, str)]:
             raise ValueError(f"the key {wrong[0]!r} is not text")
-        if not isinstance(part.get("$ref"), str):
+        reference = part.get("$ref", part.get("$dynamicRef"))
+        if not isinstance(reference, str):
             return {key: whole(value) for key, value in part.items()}
-        target = named(resolver.lookup(part["$ref"]).contents)
-        beside = {key: whole(value) for key, value in part.items() if key != "$ref"}
+        target = named(reference)
+        beside = {key: whole(value) for key, value in part.items() if key not in ("$ref", "$dynamicRef")}
         if beside.keys() & Draft202012Validator.VALIDATORS.keys():
             return beside | {"allOf": [*beside.get("allOf", ()), target]}
         return target
 
-    def named(target: Any) -> Any:
+    def named(reference: str) -> Any:
+        try:
+            target = resolver.lookup(reference).contents
+        except Unresolvable:
+            raise ValueError(f'nothing in it is "{reference}"') from None
         if not isinstance(target, dict):
             return target
         if id(target) not in made:

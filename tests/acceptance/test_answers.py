@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import csv
+import re
+import resource
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -149,3 +153,30 @@ def test_erasing_and_proving(project: Path, maysend: Run, maysend_json: Run) -> 
     ledger.close()
     told = maysend("history", "--verify", cwd=project, env=key, code=1).stdout
     assert "event 2: was changed, or does not follow the event before it" in told.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("most", "message"),
+    [
+        (200_000, r".*: no temporary file can be written there: File too large\n"),
+        (3_000_000, r"ledger \S+: the disk .*nothing was recorded.*\n"),
+    ],
+    ids=["the temporary one", "the ledger's"],
+)
+def test_a_disk_that_fills_up_is_told_in_one_line(project: Path, maysend: Run, most: int, message: str) -> None:
+    """No file may grow beyond ``most`` bytes; what is recorded is whole, and a second try does the rest."""
+    rows = "".join(f"email,p{number},unsubscribed,{'x' * 80}\n" for number in range(6_000))
+    (project / "answers.csv").write_text(f"channel,profile,status,reason\n{rows}")
+    program = Path(sys.executable).with_name("maysend")
+    done = subprocess.run(
+        [program, "import", "answers.csv"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
+    )
+    assert done.returncode == 1, done.stderr
+    assert re.fullmatch(message, done.stderr), done.stderr
+    assert "the chain is whole" in maysend("history", "--verify", cwd=project).stdout
+    assert maysend("import", "answers.csv", cwd=project).stdout.startswith("6,000 read: ")
+    assert "6,000 events: the chain is whole" in maysend("history", "--verify", cwd=project).stdout

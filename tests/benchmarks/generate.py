@@ -77,7 +77,9 @@ def make_project(directory: Path, size: Size, *, policies: bool = False, behavio
     _write(directory / "channels/email.yaml", {"type": "email", "address": "email"})
     for number, group in enumerate(GROUPS):
         default = "unsubscribed" if number % 5 == 4 else "subscribed"
-        _write(directory / f"subscription_groups/{group}.yaml", {"title": group, "channel": "email", "default": default})
+        _write(
+            directory / f"subscription_groups/{group}.yaml", {"title": group, "channel": "email", "default": default}
+        )
     for number in range(size.campaigns):
         conditions = [_condition(draw) for _ in range(draw.randint(2, 6))]
         if behaviour and number % 2:
@@ -121,8 +123,16 @@ def _did(draw: random.Random) -> dict[str, Any]:
         [
             {"did": "Charged", "count": {"at_least": draw.randint(1, 3)}, "within": {"last": f"{days} days"}},
             {"did_not": "Charged", "within": {"last": f"{days} days"}},
-            {"did": "Charged", "where": {"property": "genre", "equals": draw.choice(GENRES)}, "within": {"last": "365 days"}},
-            {"did": "Charged", "sum": {"of": "amount", "at_least": draw.randint(1, 5) * 100}, "within": {"last": f"{days} days"}},
+            {
+                "did": "Charged",
+                "where": {"property": "genre", "equals": draw.choice(GENRES)},
+                "within": {"last": "365 days"},
+            },
+            {
+                "did": "Charged",
+                "sum": {"of": "amount", "at_least": draw.randint(1, 5) * 100},
+                "within": {"last": f"{days} days"},
+            },
         ]
     )
 

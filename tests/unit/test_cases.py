@@ -7,40 +7,23 @@ parts of the world, and says of each campaign which keys it leaves out for which
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import oracle
-from maysend.documents import read
-
-CASES = Path(__file__).parents[1] / "cases"
-EVERYONE = {"email": {"type": "email", "address": "email"}}
+from decision_cases import EVERYONE, conditions_world, contents
 
 Decide = Callable[[Mapping[str, Any]], Mapping[str, Mapping[str, str]]]
 Case = Mapping[str, Any]
 
 
-def _files() -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for file in sorted(CASES.glob("*.yaml")):
-        document, problems = read(file, file.name)
-        assert document, problems
-        assert not problems, problems
-        yield file.stem, document.data
-
-
-@cache
-def _contents() -> dict[str, Mapping[str, Any]]:
-    return dict(_files())
-
-
 def _params(kind: str) -> list[Any]:
     return [
         pytest.param(stem, number, id=f"{stem}: {case['name']}")
-        for stem, content in _contents().items()
+        for stem, content in contents().items()
         for number, case in enumerate(content.get(kind, ()))
     ]
 
@@ -64,7 +47,7 @@ def members(decide: Decide) -> Callable[[str, int], tuple[set[str], set[str]]]:
 
     All conditions of a file are evaluated as the campaigns of one project.
     """
-    of_file = cache(lambda stem: decide(_conditions_world(_contents()[stem])))
+    of_file = cache(lambda stem: decide(conditions_world(contents()[stem])))
 
     def find(stem: str, number: int) -> tuple[set[str], set[str]]:
         reasons = of_file(stem)
@@ -79,13 +62,13 @@ def members(decide: Decide) -> Callable[[str, int], tuple[set[str], set[str]]]:
 
 @pytest.mark.parametrize(("stem", "number"), _params("conditions"))
 def test_condition(stem: str, number: int, members: Callable[[str, int], tuple[set[str], set[str]]]) -> None:
-    case = _contents()[stem]["conditions"][number]
+    case = contents()[stem]["conditions"][number]
     assert members(stem, number) == (_keys(case["in"]), _keys(case["not"]))
 
 
 @pytest.mark.parametrize(("stem", "number"), _params("decisions"))
 def test_decisions(stem: str, number: int, decide: Decide) -> None:
-    content = _contents()[stem]
+    content = contents()[stem]
     case = content["decisions"][number]
     reasons = decide({"channels": EVERYONE, **content["world"], **case.get("world", {})})
     expected = {
@@ -97,16 +80,3 @@ def test_decisions(stem: str, number: int, decide: Decide) -> None:
 
 def _keys(keys: list[str | int]) -> set[str]:
     return {str(key) for key in keys}
-
-
-def _conditions_world(content: Mapping[str, Any]) -> dict[str, Any]:
-    """A file's world with one segment and one campaign for every condition, and for its negation."""
-    world: dict[str, Any] = {"channels": EVERYONE, **content["world"]}
-    segments = dict(world.get("segments", {}))
-    for number, case in enumerate(content["conditions"]):
-        segments[f"true_{number}"] = case["where"]
-        segments[f"negated_{number}"] = {"not": case["where"]}
-    channel = next(iter(world["channels"]))
-    added = [name for name in segments if name.startswith(("true_", "negated_"))]
-    campaigns = {name: {"channel": channel, "audience": {"include": [name]}} for name in added}
-    return world | {"segments": segments, "campaigns": campaigns}

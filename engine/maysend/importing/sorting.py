@@ -10,6 +10,8 @@ from contextlib import ExitStack
 from itertools import islice
 from typing import IO, TypeVar
 
+from ..errors import OutputError
+
 T = TypeVar("T")
 
 RUN = 50_000
@@ -17,13 +19,21 @@ RUN = 50_000
 
 
 def sort(items: Iterable[tuple[int, int, T]], run: int = RUN) -> Iterator[tuple[int, int, T]]:
-    """The items by their first two numbers, which are unique together; temporary files are gone at the end."""
+    """The items by their first two numbers, which are unique together; temporary files are gone at the end.
+
+    Raises OutputError where these cannot be written.
+    """
     iterator = iter(items)
-    with ExitStack() as files:
-        runs: list[Iterator[tuple[int, int, T]]] = []
-        while some := sorted(islice(iterator, run), key=_place):
-            runs.append(_read(_written(files.enter_context(tempfile.TemporaryFile()), some)))
-        yield from heapq.merge(*runs, key=_place)
+    try:
+        with ExitStack() as files:
+            runs: list[Iterator[tuple[int, int, T]]] = []
+            while some := sorted(islice(iterator, run), key=_place):
+                runs.append(_read(_written(files.enter_context(tempfile.TemporaryFile()), some)))
+            yield from heapq.merge(*runs, key=_place)
+    except OSError as error:
+        raise OutputError(
+            f"{tempfile.gettempdir()}: no temporary file can be written there: {error.strerror}"
+        ) from None
 
 
 def _place(item: tuple[int, int, T]) -> tuple[int, int]:

@@ -63,6 +63,12 @@ class Standing:
         """The word of a profile without any answer."""
         return sum(bit for (group, kind), bit in self._in(word) if kind == _STATUS and self.defaults[group])
 
+    def described(self) -> Iterator[tuple[str, int, int]]:
+        """Each bit given out: what it says (a group, the channel, ``suppressed``), its word and its place there."""
+        for (group, kind), index in self._slots.items():
+            name = "suppressed" if kind == _SUPPRESSED[1] else group or self.channel
+            yield f"{name} by answer" if kind == _ANSWER else name, index // BITS, index % BITS
+
     def defaults_row(self) -> exp.Select:
         """The words of a profile that nobody answered for, under code 0."""
         words = [named(number(self.default(word)), f"w{word}") for word in self.words]

@@ -24,6 +24,7 @@ HEADERS = {
 }
 """Sent with every response that does not say otherwise."""
 
+_RAW = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 _CROSS_ORIGIN = {
     "access-control-allow-methods": "GET, POST",
     "access-control-allow-headers": "content-type",
@@ -67,10 +68,10 @@ def _tidy(path: str, prefix: str) -> str:
 
 
 def _add(message: MutableMapping[str, Any], scope: Scope) -> None:
-    headers = MutableHeaders(scope=message)
-    for name, value in HEADERS.items():
-        headers.setdefault(name, value)
+    given = {name for name, _ in message["headers"]}
+    message["headers"] = [*message["headers"], *(header for header in _RAW if header[0] not in given)]
     if scope["path"].startswith("/api/"):
+        headers = MutableHeaders(scope=message)
         headers.add_vary_header("origin")
         origin = Headers(scope=scope).get("origin")
         if origin and origin in scope["app"].state.site.origins:
