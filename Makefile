@@ -46,6 +46,7 @@ soak: $(STAMP)
 
 docs: $(STAMP)
 	$(VENV)/bin/python docs/configuration.py
+	$(VENV)/bin/python docs/cli.py
 
 snapshots: $(STAMP)
 	MAYSEND_WRITE_SNAPSHOTS=1 $(RUN) pytest -q tests/unit/test_sql_snapshots.py

@@ -46,15 +46,22 @@ def write_links(
     audience: Path,
     out: Path,
     *,
+    headers: bool = True,
     test: bool = False,
     progress: Callable[[int, int], None] = lambda *_: None,
 ) -> int:
     """Write the audience's rows with columns for their links to ``out``, and return how many there are.
 
     ``audience`` is what ``evaluate --out`` wrote: the key column and the normalized ``address``. ``out`` is Parquet, or
-    CSV by its ending. ``progress`` is told how many rows are done, and of how many. Raises SourceError, OutputError.
+    CSV by its ending. ``headers`` says whether messages have headers. ``progress`` is told how many rows are done, and of how many. Raises SourceError, OutputError.
     """
-    templates = _templates(links.places(project.settings), links.list_id(project, campaign))
+    templates = _urls(links.places(project.settings))
+    if headers:
+        templates |= {
+            "list_unsubscribe": f"<{templates['unsubscribe_url']}>",
+            "list_unsubscribe_post": links.ONE_CLICK,
+            "list_id": links.list_id(project, campaign),
+        }
     job = _Job(audience, project.profiles.key, campaign, keys, test)
     with DuckDB() as backend, _replacing(out) as written, tempfile.TemporaryDirectory(prefix="maysend-") as directory:
         kinds = backend.open("audience", Source(str(audience), str(audience)))
@@ -69,16 +76,9 @@ def write_links(
     return int(rows)
 
 
-def _templates(places: Places, list_id: str) -> dict[str, str]:
-    """Each column's text, with a place for the token; headers are without their names."""
-    group_page = places.group_page(_TOKEN)
-    return {
-        "unsubscribe_url": group_page,
-        "preferences_url": places.preference_template,
-        "list_unsubscribe": f"<{group_page}>",
-        "list_unsubscribe_post": links.ONE_CLICK,
-        "list_id": list_id,
-    }
+def _urls(places: Places) -> dict[str, str]:
+    """The columns that every channel has, as texts with a place for the token."""
+    return {"unsubscribe_url": places.group_page(_TOKEN), "preferences_url": places.preference_template}
 
 
 def _seal_parts(job: _Job, starts: range, directory: Path) -> Iterator[int]:

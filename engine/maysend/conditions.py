@@ -114,7 +114,7 @@ def known(condition: E) -> E:
 
 
 def keeps(kept: Kept, column: Callable[[str], Typed], at: Typed, clock: Clock) -> E:
-    """The SQL of ``kept`` over one event: which rows of the event's table it looks at. Never NULL where ``at`` is not."""
+    """The SQL of ``kept`` over one event: whether a condition looks at it. Never NULL where ``at`` is not."""
     time, kind = at
     tests: list[E] = []
     if kept.within:

@@ -273,7 +273,8 @@ class _Explainer:
 
     def _frequency_capped(self) -> str:
         said = [
-            f"{self._value(sent(cap, self.view))} messages on {cap.channel} in the {cap.days} days before as-of, at most {cap.at_most}"
+            f"{self._value(sent(cap, self.view))} messages on {cap.channel} in the {cap.days} days before as-of,"
+            f" at most {cap.at_most}"
             for cap in frequency_caps(self.campaign, self.view)
         ]
         return "; ".join(said) or "no frequency cap"

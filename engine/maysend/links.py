@@ -58,7 +58,7 @@ def sealer(campaign: Campaign, keys: Sequence[bytes], *, test: bool) -> LinkSeal
 
 
 def headers(project: Project, campaign: Campaign, group_page: str) -> dict[str, str]:
-    """The headers of one message: RFC 2369 and 8058 with the group page's URL, and RFC 2919."""
+    """The headers of one e-mail: RFC 2369 and 8058 with the group page's URL, and RFC 2919."""
     return {
         "List-Unsubscribe": f"<{group_page}>",
         "List-Unsubscribe-Post": ONE_CLICK,

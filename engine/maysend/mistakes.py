@@ -43,8 +43,8 @@ class Mistake:
         self.path: Path = (*at, *error.absolute_path)
         self.message = error.message
         self.value = document.at(self.path)
-        about_key = isinstance(error.instance, str) and error.instance is not self.value
-        self.key: str | None = error.instance if about_key else None
+        about: Any = error.instance
+        self.key: str | None = about if isinstance(about, str) and about is not self.value else None
         self.schema: Any = error.schema or {}
         self.limit: Any = error.validator_value
 

@@ -79,9 +79,8 @@ class Shapes:
             return self._compared(shape, document, at, filled)
         try:
             shape = self._shape(f"{what} {brought.name}", lambda: shared | _more(shared, brought))
-        except (SchemaError, ValueError) as error:
-            reason = error.message if isinstance(error, SchemaError) else str(error)
-            message = f'{what} "{brought.name}" has settings that are not a JSON Schema: {reason}'
+        except ValueError as error:
+            message = f'{what} "{brought.name}" has settings that are not a JSON Schema: {error}'
             return [document.problem((*at, "type"), message)]
         return self._compared(shape, document, at, filled)
 
@@ -104,16 +103,30 @@ def _named(data: Any, types: Mapping[str, Brought]) -> Brought | None:
 def _more(shared: dict[str, Any], brought: Brought) -> dict[str, Any]:
     """What the settings of ``brought`` change in the schema of what all of its kind share.
 
-    Raises SchemaError or ValueError where they are no schema.
+    Raises ValueError where they are no JSON Schema.
     """
     settings = dict(brought.settings)
     if settings:
-        Draft202012Validator.check_schema({"properties": settings})
+        _check_schema({"properties": settings})
     return {
         "properties": shared["properties"] | settings,
         "required": [*shared["required"], *getattr(brought, "required", ())],
         "additionalProperties": False,
     }
+
+
+def check(schema: dict[str, Any], value: Any) -> None:
+    """Raises ValueError where ``schema`` is no JSON Schema (draft 2020-12), or does not accept ``value``."""
+    _check_schema(schema)
+    for error in _draft()(_resolved(schema)).iter_errors(value):
+        raise ValueError(f"{error.json_path}: {error.message}")
+
+
+def _check_schema(schema: dict[str, Any]) -> None:
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        raise ValueError(error.message) from None
 
 
 def _draft() -> type[Validator]:
@@ -139,9 +152,9 @@ def _draft() -> type[Validator]:
                 yield from _under(index, inner(validator, schema).iter_errors(value[index]))
 
     def dependents(validator: Validator, schemas: dict[str, Any], value: Any, _: Any) -> Iterator[ValidationError]:
-        for key, schema in schemas.items() if isinstance(value, dict) else ():
+        for key in schemas if isinstance(value, dict) else ():
             if key in value:
-                yield from inner(validator, schema).iter_errors(value)
+                yield from inner(validator, schemas[key]).iter_errors(value)
 
     def pattern(_: Validator, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
         if isinstance(value, str) and not re.search(pattern, f"{value}\n" if value.endswith("\n") else value):
@@ -162,7 +175,7 @@ def _under(part: str | int, errors: Iterator[ValidationError]) -> list[Validatio
 def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
     """``schema`` with what each ``$ref`` names in its place, once, so that no comparison looks it up again.
 
-    What names itself holds itself. Raises ValueError where a reference leads out of ``schema`` (nothing is fetched), and
+    What names itself holds itself. Raises ValueError where a reference leads out of ``schema`` (nothing is fetched) and
     at a key that is not text.
     """
     registry: Registry[Any] = Registry()

@@ -143,7 +143,7 @@ class Standing:
         yield from sorted(group for group in self.answers if group != CHANNEL)
 
     def masks(self, bits: dict[str, int]) -> tuple[int, int]:
-        """The (yes, no) answers in force as masks over the groups in ``bits``; the bit of ``CHANNEL`` is the channel's."""
+        """The (yes, no) answers in force as masks over the groups in ``bits``, where ``CHANNEL`` has the channel's."""
         yes = no = 0
         for group in self.answers:
             mark = bits.get(group, 0)

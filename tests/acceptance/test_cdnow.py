@@ -13,6 +13,8 @@ from typing import Any
 import duckdb
 import pytest
 
+from maysend.targeting.stages import REASONS
+
 REPOSITORY = Path(__file__).parents[2]
 CONFIG = REPOSITORY / "config"
 QUERIES = Path(__file__).parent / "cdnow"
@@ -108,6 +110,11 @@ def test_every_campaign_has_a_query_and_the_store_is_as_rich_as_promised() -> No
     assert len(declared["segments"]) >= 8
 
 
+def test_every_reason_leaves_somebody_out(expected: Decisions) -> None:
+    found = {reason for decisions in expected.values() for reason in decisions.values()}
+    assert found == {*REASONS, "included"}
+
+
 def test_the_evaluation_equals_the_hand_written_queries(store: Store, expected: Decisions) -> None:
     found = store.evaluate()
     for name, decisions in expected.items():
@@ -173,7 +180,8 @@ def household(oracle: duckdb.DuckDBPyConnection, expected: Decisions) -> tuple[i
     """Two people with one address; the first gets new releases, the second does not only because the first does."""
     (pair,) = oracle.execute(
         """
-        SELECT list(customer_id ORDER BY customer_id) FROM people WHERE new_releases AND takes_email AND NOT staff
+        SELECT list(customer_id ORDER BY customer_id) FROM people
+        WHERE new_releases AND takes_email AND NOT staff AND emails_this_week < 3 AND drawn(customer_id, 's1') >= 0.05
         GROUP BY email_address HAVING count(*) = 2 ORDER BY min(customer_id) LIMIT 1
         """
     ).fetchall()[0]

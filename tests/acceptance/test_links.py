@@ -52,6 +52,17 @@ def test_a_profile_s_links_hold_what_was_named_at_sending(project: Path, maysend
     assert test["headers"]["List-Id"] == "The Morning Post <email.mail.example.com>"
 
 
+def test_a_text_message_has_links_and_no_headers(
+    project: Path, tmp_path: Path, maysend: Any, maysend_json: Any
+) -> None:
+    found = maysend_json("links", "flash", "--profile", "1", cwd=project, env=ENV)
+    assert opened(found["group_page"]) == Link("sms", "flash", ("alerts",), "1", "+15551230001")
+    assert found["headers"] == {}
+    maysend("links", "flash", "--out", tmp_path / "links.csv", cwd=project, env=ENV)
+    header = (tmp_path / "links.csv").read_text("utf-8").splitlines()[0]
+    assert header == "id,address,unsubscribe_url,preferences_url"
+
+
 @pytest.mark.parametrize(
     ("declared", "expected"),
     [

@@ -181,6 +181,7 @@ def test_feedback_is_taken_only_where_declared_and_verified(server: Server, clie
         ("Stop all", [False]),
         ("START", []),
         ("please stop sending me this", []),
+        ("HELP", []),
         ("", []),
     ],
 )

@@ -50,13 +50,44 @@ def test_one_mistake_one_message(kind: str, text: str, messages: str | list[str]
 
 @pytest.mark.parametrize(
     "settings",
-    [{"x": {"type": "telegram"}}, {"x": {"pattern": "("}}, {"x": {"$ref": "https://example.com/schema"}}, {1: {}}],
+    [
+        {"x": {"type": "telegram"}},
+        {"x": {"pattern": "("}},
+        {"x": {"$ref": "https://example.com/schema"}},
+        {1: {}},
+        {"x": {"$ref": "#/y"}},
+    ],
 )
 def test_a_plugin_whose_settings_are_no_schema_is_named(settings: Mapping[Any, Any]) -> None:
     document, _ = documents.parse("type: fax\naddress: fax", "f.yaml")
     assert document
     (problem,) = Shapes(loaded(ChannelType("fax", "Fax", (), settings=settings))).problems("channel", document)
     assert str(problem).startswith('f.yaml:1:7: channel type "fax" has settings that are not a JSON Schema: ')
+
+
+def test_settings_may_name_parts_of_their_own_schema() -> None:
+    lists = {"type": ["array", "string"], "items": {"$ref": "#/properties/x"}, "propertyNames": {"maxLength": 1}}
+    keys = {"type": "object", "propertyNames": {"maxLength": 2}, "additionalProperties": {"$ref": "#/properties/x"}}
+    document, _ = documents.parse("type: fax\naddress: fax\nx: [a, [b, [3]]]\ny: {abc: [d]}", "f.yaml")
+    assert document
+    found = Shapes(loaded(ChannelType("fax", "Fax", (), settings={"x": lists, "y": keys}))).problems(
+        "channel", document
+    )
+    assert sorted(str(problem) for problem in found) == [
+        'f.yaml:3:13: an item of "x" must be a list or text, not 3',
+        "f.yaml:4:5: \"abc\" does not fit: 'abc' is too long",
+    ]
+
+
+@pytest.mark.parametrize("level", ["{{not: {}}}", "{{all: [{}]}}", "{{did: a, where: {}}}"])
+def test_a_condition_as_deep_as_a_file_may_be_is_compared_to_its_end(level: str) -> None:
+    text = "{reachable: 3}"
+    for _ in range(98 // (2 if "[" in level else 1)):
+        text = level.format(text)
+    document, problems = documents.parse(f"where: {text}", "f.yaml")
+    assert document, problems
+    (problem,) = Shapes(loaded()).problems("segment", document)
+    assert problem.message == '"reachable" must be text, not 3; put it in quotes'
 
 
 def test_what_came_from_the_environment_is_never_shown() -> None:

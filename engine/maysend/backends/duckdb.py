@@ -167,7 +167,7 @@ class DuckDB:
 
     def _run(self, query: exp.Expr) -> Any:
         try:
-            return self._connection.execute(query.sql("duckdb"))
+            return self._connection.execute(query.sql("duckdb", copy=False))
         except duckdb.Error as error:
             raise _error(error) from None
 

@@ -69,7 +69,7 @@ def command(
         assert outcome.campaign.target_cap
         over, most = outcome.counts["over_target_cap"], outcome.campaign.target_cap.at_most
         click.echo(
-            f"{outcome.campaign.name}: {over:,} people would be sent it, over its target cap of {most:,}; it has no audience",
+            f"{outcome.campaign.name}: {over:,} people passed, over its target cap of {most:,}; it has no audience",
             err=True,
         )
     sys.exit(1 if aborted else 0)

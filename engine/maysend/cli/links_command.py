@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 
 from .. import audience_links, evaluation, links, plugins, runner, tokens
 from ..errors import MaysendError, UnknownNameError
+from ..hookspecs import ChannelType
 from ..model import Campaign, Project
 from .options import json_option, load, print_json, project_option, talk
 
@@ -44,18 +45,29 @@ def command(
         raise click.UsageError("--out ends in .parquet or .csv")
     project = load(root)
     (chosen,) = runner.chosen(project, [campaign])
-    keys = tokens.keys_from_environment()
+    keys, channel_type = tokens.keys_from_environment(), _channel_type(project, chosen)
     if profile is not None:
         found = _of_one(project, chosen, keys, profile, test=test)
+        found["headers"] = found["headers"] if channel_type.one_click else {}
         print_json(found) if as_json else _show(found)
         return
     assert out
     with _audience(project, chosen, audiences) as audience, _bar() as progress:
-        rows = audience_links.write_links(project, chosen, keys, audience, out, test=test, progress=progress)
+        rows = audience_links.write_links(
+            project, chosen, keys, audience, out, headers=channel_type.one_click, test=test, progress=progress
+        )
     if as_json:
         print_json({"campaign": campaign, "rows": rows, "file": str(out)})
     else:
         click.echo(f"{rows:,} links in {out}", err=True)
+
+
+def _channel_type(project: Project, campaign: Campaign) -> ChannelType:
+    """What kind of messages a campaign's are. Raises MaysendError where they have no place for links."""
+    channel_type = plugins.load().channel_types[project.channels[campaign.channel].type]
+    if not channel_type.pages:
+        raise MaysendError(f"{campaign.name}: messages on channel {campaign.channel} carry no links")
+    return channel_type
 
 
 def _of_one(

@@ -1,4 +1,4 @@
-"""A plan as a reviewer reads it: what it asks of every profile, what each campaign must pass, and the passes it makes."""
+"""A plan as a reviewer reads it: what it asks of every profile, and what each campaign must pass."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def prepare(plan: Plan, engine: Engine, *, only: E | None = None, through: int =
 
 
 def _fold(plan: Plan, standing: Standing, engine: Engine) -> None:
-    """Answers as codes: ``<alias>`` has the profiles with answers, ``words <alias>`` each code's words; 0 is nobody's."""
+    """Answers as codes: ``<alias>`` has the profiles with answers, ``words <alias>`` the words of each code."""
     by_address = exp.select("1").from_(table(ANSWERS)).limit(1)
     by_address = by_address.where(exp.EQ(this=column("level"), expression=exp.Literal.string("address")))
     by_address = by_address.where(exp.EQ(this=column("channel"), expression=exp.Literal.string(standing.channel)))

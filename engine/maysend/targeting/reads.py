@@ -31,7 +31,7 @@ def waterfall(plan: Plan, engine: Engine, through: int = _LAST) -> tuple[int, li
     engine.create("tally", tally.from_(source, copy=False).group_by(column("standing"), copy=False))
     population, passes = _until_group(plan, engine)
     passes |= _behind_group(plan, engine, through)
-    return population, [_counts(plan, index, population, passes, through) for index in range(len(plan.asked))]
+    return population, [_counts(index, population, passes, through) for index in range(len(plan.asked))]
 
 
 def _lanes(word: E, name: str) -> list[E]:
@@ -90,9 +90,7 @@ def _behind_group(plan: Plan, engine: Engine, through: int) -> dict[tuple[int, i
     return found
 
 
-def _counts(
-    plan: Plan, index: int, population: int, passes: dict[tuple[int, int], int], through: int
-) -> dict[str, int]:
+def _counts(index: int, population: int, passes: dict[tuple[int, int], int], through: int) -> dict[str, int]:
     left, counts = population, {}
     for stage, reason in enumerate(REASONS):
         passed = passes.get((stage, index), left) if stage <= through else left

@@ -22,7 +22,8 @@ def event_table(project: Project, catalog: Catalog, event: str) -> tuple[EventTa
     if event == LEDGER_EVENT:
         return EventTable(Source(LEDGER, LEDGER), "profile", "occurred_at"), f"events {LEDGER_EVENT}", LEDGER_COLUMNS
     if event == SENDS:
-        assert project.sends and catalog.sends
+        assert project.sends
+        assert catalog.sends
         return EventTable(project.sends.source, project.sends.profile, project.sends.at), "events ", catalog.sends
     return project.events[event], f"events {event}", catalog.events[event]
 

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-import jsonschema_rs
-
-from .. import plugins
+from .. import plugins, shapes
 from ..hookspecs import ChannelType, FeedbackParser, SinkType
 
 
@@ -25,7 +23,6 @@ def check_settings(brought: ChannelType | SinkType | FeedbackParser, settings: M
         "required": list(getattr(brought, "required", ())),
         "additionalProperties": False,
     }
-    jsonschema_rs.meta.validate(schema)
+    shapes.check(schema, dict(settings))
     missing = [name for name, part in brought.settings.items() if not part.get("description")]
     assert not missing, f"the settings {', '.join(missing)} have no description"
-    jsonschema_rs.validate(schema, dict(settings))

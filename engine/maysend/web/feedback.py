@@ -23,10 +23,6 @@ from .site import Feedback, Site
 LARGEST = 4 * 1024 * 1024
 """Bytes of the largest report; services send many in one."""
 
-LEAVE = frozenset(("STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "OPTOUT", "REVOKE"))
-RETURN = frozenset(("START", "UNSTOP", "YES"))
-"""The words that US carriers' rules (CTIA, Messaging Principles, 2023) know."""
-
 _log = logging.getLogger("maysend")
 
 
@@ -57,16 +53,17 @@ async def take_reply(request: Request) -> Response:
     address = site.normalize(channel, told.get("from", ""))
     if address is None:
         raise HTTPException(422, f"from is no address on channel {channel}")
-    word = "".join(told.get("body", "").split()).strip(".!\"'").upper()
-    if word not in LEAVE | RETURN:
+    reply = told.get("body", "")
+    meaning = site.channel_type(channel).meaning(reply)
+    if meaning not in ("subscribed", "unsubscribed"):
         return JSONResponse({"changed": 0})
     fact = Fact(
         channel=channel,
         group=None,
-        subscribed=word in RETURN,
+        subscribed=meaning == "subscribed",
         address=address,
         source="reply",
-        reason=word,
+        reason=_storable(reply),
         revision=site.project.revision,
     )
     return JSONResponse({"changed": len(await record(request, [fact]))})

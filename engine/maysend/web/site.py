@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..addresses import normalizer
-from ..hookspecs import FeedbackParser, Page, PageSettings, Renderer
+from ..hookspecs import ChannelType, FeedbackParser, Page, PageSettings, Renderer
 from ..ledger import Ledger
 from ..links import Places
 from ..model import Project
@@ -74,8 +74,11 @@ class Site:
 
     def normalize(self, channel: str, address: str) -> str | None:
         """An address as found, as the ledger knows it; None where it is none on this channel."""
-        channel_type = self.plugins.channel_types[self.project.channels[channel].type]
-        return normalizer(channel_type.address)(address)
+        return normalizer(self.channel_type(channel).address)(address)
+
+    def channel_type(self, channel: str) -> ChannelType:
+        """What the plugin says of a declared channel."""
+        return self.plugins.channel_types[self.project.channels[channel].type]
 
     def _page(self, kind: Any, link: Link, token: str, language: str, **shown: Any) -> Page:
         own = self.places.preference_url

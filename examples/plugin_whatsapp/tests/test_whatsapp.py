@@ -5,6 +5,7 @@ import subprocess
 from typing import ClassVar
 
 import maysend_whatsapp
+
 from maysend.testing import ChannelTypeSuite, CommandSuite, check_plugin
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-_LIGHT, _DARK = "#ffffff", "#16171a"
+_LIGHT, _DARK = "#ffffff", "#000000"
 
 
 def style(colours: Mapping[str, str]) -> str:

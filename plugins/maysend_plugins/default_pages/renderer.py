@@ -16,17 +16,29 @@ from jinja2 import (
     PrefixLoader,
     StrictUndefined,
     TemplateError,
+    TemplateSyntaxError,
     pass_context,
 )
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-from maysend import Page, PageSettings, PluginError
+from maysend import Page, PageSettings, PluginError, Switch
 
 from . import catalogues
 from .colours import style
 
 _STYLE = "style.css"
+_SWITCHES = (Switch("a", "A", "About A", True), Switch("b", "B", "", False))
+_SAMPLES = (
+    Page(kind="group", language=catalogues.FALLBACK, address="a", groups=_SWITCHES),
+    Page(kind="group", language=catalogues.FALLBACK, test=True),
+    Page(kind="left", language=catalogues.FALLBACK, groups=_SWITCHES),
+    Page(kind="left", language=catalogues.FALLBACK, address="a"),
+    Page(kind="preferences", language=catalogues.FALLBACK, address="a", groups=_SWITCHES, saved=True),
+    Page(kind="invalid", language=catalogues.FALLBACK),
+    Page(kind="unavailable", language=catalogues.FALLBACK),
+)
+"""Pages that every template is tried out with."""
 
 
 class TemplateRenderer:
@@ -52,6 +64,8 @@ class TemplateRenderer:
         self._environment.globals["styles"] = settings.static + _hashed(files, _STYLE, styles.encode())
         self._environment.globals["logo"] = _logo(settings, files)
         self.files = files
+        for page in _SAMPLES:
+            self._try_out(page)
 
     def render(self, page: Page) -> str:
         locale = Locale.parse(page.language, sep="-")
@@ -62,6 +76,15 @@ class TemplateRenderer:
     def _translate(self, context: Context, message: str, **values: Any) -> Markup:
         """The message in the page's language; ``values`` take the places named in braces, escaped."""
         return Markup(self._catalogues[context["language"]].get(message, message)).format(**values)  # noqa: S704 - ours
+
+    def _try_out(self, page: Page) -> None:
+        """Find a project's broken template now, while the last good one can still stay."""
+        try:
+            self.render(page)
+        except TemplateSyntaxError as error:
+            raise PluginError(f"pages/{error.name}:{error.lineno}: {error.message}") from None
+        except Exception as error:  # whatever a template makes of a page
+            raise PluginError(f"pages/{page.kind}.html: {error}") from None
 
     def _source(self, name: str) -> str:
         try:

@@ -1,12 +1,22 @@
 -- Who has which address, and whose answer holds: written from the rules in docs/concepts.md, not from the program.
 -- Makes the table people: a profile's columns, email_address and phone_address (normalized, NULL where invalid),
--- suppressed, and whether the person is subscribed: takes_email, takes_texts, and one column a group.
+-- suppressed, whether the person is subscribed (takes_email, takes_texts, and one column a group), and how many
+-- e-mails they were sent in the seven days before 1 July 1998.
 
 CREATE MACRO email_of(text) AS
     CASE WHEN regexp_full_match(lower(trim(text)), '[^@ ]+@[^@ ]+') THEN lower(trim(text)) END;
 CREATE MACRO digits_of(text) AS regexp_replace(regexp_replace(text, '[ ().-]', '', 'g'), '^00', '+');
 CREATE MACRO phone_of(text) AS
     CASE WHEN regexp_full_match(digits_of(text), '[+][1-9][0-9]{6,14}') THEN digits_of(text) END;
+
+-- A number from 0 to 2^31 - 2 for a person and a salt, and the same as a share of all draws.
+CREATE MACRO number_of(hex) AS CAST('0x' || hex AS UBIGINT);
+CREATE MACRO draw(person, salt) AS (
+    (number_of(left(md5(CAST(person AS VARCHAR)), 8)) % 2147483647)::HUGEINT
+        * (number_of(left(sha256(salt), 16)) % 2147483646 + 1)
+    + number_of(sha256(salt)[17:32]) % 2147483647
+) % 2147483647;
+CREATE MACRO drawn(person, salt) AS draw(person, salt) / 2147483647;
 
 CREATE TABLE profiles AS
 SELECT *, email_of(email) AS email_address, phone_of(phone) AS phone_address
@@ -84,12 +94,18 @@ SELECT channel, address FROM answers WHERE address IS NOT NULL
 GROUP BY channel, address
 HAVING count(type) > 0 AND (max(moment) FILTER (yes) IS NULL OR max(moment) FILTER (yes) <= max(moment) FILTER (type IS NOT NULL));
 
+CREATE TABLE sent AS
+SELECT customer_id, count(*) AS messages FROM read_parquet('data/sends.parquet')
+WHERE channel = 'email' AND sent_at BETWEEN TIMESTAMP '1998-06-24' AND TIMESTAMP '1998-07-01'
+GROUP BY customer_id;
+
 CREATE TABLE people AS
 SELECT
     profiles.*,
     email_address IN (SELECT address FROM suppressed WHERE channel = 'email') AS email_suppressed,
     phone_address IN (SELECT address FROM suppressed WHERE channel = 'sms') AS sms_suppressed,
+    coalesce(sent.messages, 0) AS emails_this_week,
     subscribed.* EXCLUDE (customer_id)
-FROM profiles JOIN subscribed USING (customer_id);
+FROM profiles JOIN subscribed USING (customer_id) LEFT JOIN sent USING (customer_id);
 
 CREATE VIEW purchases AS SELECT * FROM read_parquet('data/purchases.parquet');

@@ -11,8 +11,14 @@ WITH checked AS (
         WHEN NOT text_offers THEN 'group_unsubscribed'
         ELSE 'included' END AS reason
     FROM people
+), one_each AS (
+    SELECT customer_id, CASE
+        WHEN reason = 'included' AND row_number() OVER (PARTITION BY address, reason ORDER BY customer_id) > 1
+        THEN 'duplicate_address' ELSE reason END AS reason
+    FROM checked
 )
 SELECT customer_id, CASE
-    WHEN reason = 'included' AND row_number() OVER (PARTITION BY address, reason ORDER BY customer_id) > 1
-    THEN 'duplicate_address' ELSE reason END AS reason
-FROM checked;
+    WHEN reason <> 'included' THEN reason
+    WHEN drawn(customer_id, 's1') < 0.05 THEN 'control_group'
+    ELSE 'included' END AS reason
+FROM one_each JOIN people USING (customer_id);
