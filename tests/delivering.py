@@ -88,9 +88,9 @@ def with_sinks(at_once: int = 100, **sinks: Any) -> plugins.Plugins:
     return plugins.Plugins(installed.loaded, registered, installed.sources)
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 20.0) -> None:
+def eventually(holds: Callable[[], bool], seconds: float = 20.0, interval: float = 0.01) -> None:
     """Wait until ``holds`` is true; fail where it does not become so."""
     until = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < until, "it did not come about in time"
-        time.sleep(0.01)
+        time.sleep(interval)

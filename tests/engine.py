@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
@@ -13,9 +13,10 @@ from typing import Any
 import duckdb
 import yaml
 
-from maysend import ChannelType, Matches, Strip, loader, plugins, runner
+from maysend import ChannelType, Matches, Strip, evaluation, loader, plugins, runner
 from maysend.events import Fact
 from maysend.ledger import open_ledger
+from maysend.model import Project
 
 World = Mapping[str, Any]
 
@@ -42,8 +43,19 @@ def decisions(world: World, directory: Path) -> dict[str, dict[str, str]]:
     """Every campaign's reason for every profile (keys as text), by the engine; ``directory`` must be empty."""
     write_project(world, directory)
     record(world, directory)
-    project = loader.load(directory, loaded_plugins())
-    return runner.decide(project, datetime.fromisoformat(world["as_of"]), loaded_plugins())
+    return runner.decide(loaded_project(directory), datetime.fromisoformat(world["as_of"]), loaded_plugins())
+
+
+def loaded_project(directory: Path) -> Project:
+    """The project that ``write_project`` wrote."""
+    return loader.load(directory, loaded_plugins())
+
+
+def evaluated(project: Project, as_of: str, campaigns: Sequence[str], out: Path | None) -> dict[str, dict[str, int]]:
+    """How many people each campaign named has per reason, ``included`` too; ``out`` gets the audiences."""
+    with runner.opened(project, datetime.fromisoformat(as_of), loaded_plugins()) as run:
+        found = evaluation.evaluate(run, runner.chosen(project, campaigns), out=out)
+    return {outcome.campaign.name: outcome.counts for outcome in found.outcomes}
 
 
 @cache

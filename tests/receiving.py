@@ -66,9 +66,9 @@ def nats(url: str = URLS["nats"]) -> Receiver:
         client = await connect()
         pulled = []
         info = await client.jetstream().stream_info(name)
-        subscription = await client.jetstream().pull_subscribe(f"{name}.events", stream=name)
+        subscription = await client.jetstream().subscribe(f"{name}.events", stream=name, ordered_consumer=True)
         while len(pulled) < info.state.messages:
-            pulled += [message.data for message in await subscription.fetch(500, timeout=5)]
+            pulled.append((await subscription.next_msg(timeout=60)).data)
         await client.close()
         return pulled
 

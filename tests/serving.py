@@ -10,9 +10,11 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from html.parser import HTMLParser
 from itertools import count
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 from maysend import links, loader, plugins, tokens
 from maysend.events import ChannelUnsubscribed
@@ -24,6 +26,8 @@ FILES = {
         "profiles: {source: readers.csv, key: id, columns: {id: text, email: text, phone: text}}\n"
         'ledger: "${LEDGER}"\n'
         'pages: {base_url: "https://mail.example.com", origins: ["https://post.example"]}\n'
+        "feedback: {smtp_v2: {channel: email, secret: s3cret}}\n"
+        "replies: {sms: {secret: s3cret}}\n"
     ),
     "readers.csv": "id,email,phone\n1,Ann@Example.com,+15551230001\n2,ben@example.com,+15551230002\n3,,\n",
     "channels/email.yaml": "type: email\naddress: email\n",
@@ -70,6 +74,37 @@ class Server:
         """Everything in the ledger."""
         with open_ledger(self.ledger, self.root) as ledger:
             return list(ledger.events())
+
+
+class Form(HTMLParser):
+    """The (only) form of a page, as a browser would send it."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.action, self.hidden, self.on, self.off = (
+            "",
+            dict[str, str](),
+            list[tuple[str, str]](),
+            list[tuple[str, str]](),
+        )
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            assert named["method"] == "post"
+            self.action = named["action"]
+        elif tag == "input" and named["type"] == "hidden":
+            self.hidden[named["name"]] = named["value"]
+        elif tag == "input":
+            (self.on if "checked" in named else self.off).append((named["name"], named["value"]))
+
+    def body(self, *flipped: tuple[str, str]) -> dict[str, Any]:
+        on = [pair for pair in self.on if pair not in flipped] + [pair for pair in self.off if pair in flipped]
+        body: dict[str, Any] = dict(self.hidden)
+        for name, value in on:
+            body.setdefault(name, []).append(value)
+        return body
 
 
 def token_of(

@@ -53,7 +53,8 @@ def write_links(
     """Write the audience's rows with columns for their links to ``out``, and return how many there are.
 
     ``audience`` is what ``evaluate --out`` wrote: the key column and the normalized ``address``. ``out`` is Parquet, or
-    CSV by its ending. ``headers`` says whether messages have headers. ``progress`` is told how many rows are done, and of how many. Raises SourceError, OutputError.
+    CSV by its ending. ``headers`` says whether the messages are e-mails, with headers. ``progress`` is told how many
+    rows are done, and of how many. Raises SourceError and OutputError.
     """
     templates = _urls(links.places(project.settings))
     if headers:

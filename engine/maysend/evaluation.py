@@ -79,7 +79,8 @@ def evaluate(
 def _decided(
     run: Run, campaigns: Sequence[Campaign], output: Output | None, format: Format, decisions: bool, sample: int
 ) -> Evaluation:
-    population, outcomes, files = 0, [], {}
+    population = 0 if campaigns else run.population()
+    outcomes, files = [], {}
     for plan in run.plans(campaigns):
         population, counted = reads.waterfall(plan, run.backend)
         for index, counts in enumerate(counted):
@@ -95,6 +96,7 @@ def _decided(
             if output and decisions:
                 run.backend.write(reads.reasons(plan, index), output.file(f"{campaign.name}.decisions.{format}"))
     outcomes.sort(key=lambda outcome: outcome.campaign.name)
+    run.backend.check_sources()
     evaluation = Evaluation(run.clock.as_of, population, outcomes)
     if output:
         output.write_manifest(_manifest(run, evaluation, files))

@@ -273,7 +273,8 @@ class _Explainer:
 
     def _frequency_capped(self) -> str:
         said = [
-            f"{self._value(sent(cap, self.view))} messages on {cap.channel} in the {cap.days} days before as-of,"
+            f"{_counted(self._value(sent(cap, self.view)), 'message')} on {cap.channel}"
+            f" in the {_counted(cap.days, 'day').removeprefix('1 ')} before as-of,"
             f" at most {cap.at_most}"
             for cap in frequency_caps(self.campaign, self.view)
         ]
@@ -310,6 +311,10 @@ class _Explainer:
 
     def _events(self) -> list[ChannelUnsubscribed]:
         return self.run.ledger.history(channel=self.campaign.channel, address=self._address, profile=self.profile)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _said(event: ChannelUnsubscribed, what: str) -> str:

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from secrets import token_hex
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,15 +23,15 @@ class Output:
     """
 
     def __init__(self, directory: Path) -> None:
-        self.directory = directory.absolute()
-        self._beside = self.directory.with_name(f".{self.directory.name}.{os.getpid()}")
+        self.directory = directory.resolve()
+        self._beside = self.directory.with_name(f".{self.directory.name}.{token_hex(4)}")
 
     def __enter__(self) -> Self:
-        if self.directory.is_dir() and any(self.directory.iterdir()) and not _is_ours(self.directory / MANIFEST):
-            raise OutputError(f"{self.directory}: holds files that maysend did not write; choose another --out")
-        if self.directory.exists() and not self.directory.is_dir():
-            raise OutputError(f"{self.directory}: is not a directory; choose another --out")
         try:
+            if self.directory.is_dir() and any(self.directory.iterdir()) and not _is_ours(self.directory / MANIFEST):
+                raise OutputError(f"{self.directory}: holds files that maysend did not write; choose another --out")
+            if self.directory.exists() and not self.directory.is_dir():
+                raise OutputError(f"{self.directory}: is not a directory; choose another --out")
             self._beside.mkdir(parents=True)
         except OSError as error:
             raise OutputError(f"{self.directory}: cannot be written: {error.strerror}") from None
@@ -42,6 +43,8 @@ class Output:
         try:
             if kind is None:
                 self._move_in()
+            elif isinstance(error, OSError):
+                raise error
         except OSError as failure:
             raise OutputError(f"{self.directory}: cannot be written: {failure.strerror}") from None
         finally:
@@ -66,7 +69,12 @@ class Output:
         before = self._beside.with_name(f"{self._beside.name}.before")
         if self.directory.exists():
             self.directory.rename(before)
-        self._beside.rename(self.directory)
+        try:
+            self._beside.rename(self.directory)
+        except OSError:
+            if before.exists():
+                before.rename(self.directory)
+            raise
         shutil.rmtree(before, ignore_errors=True)
 
 

@@ -61,6 +61,11 @@ class Run:
             prepare(plan, self.backend, only=only)
             yield plan
 
+    def population(self) -> int:
+        """How many profiles there are."""
+        ((count,),) = self.backend.rows(exp.select(exp.Count(this=exp.Star())).from_(table("profiles")))
+        return int(count)
+
     def _land_ledger(self) -> None:
         """Land the ledger's events for conditions that ask for them."""
         names = [name for name in LEDGER_COLUMNS if name != "occurred_at"]
@@ -149,7 +154,7 @@ def _key_problems(project: Project, backend: DuckDB) -> list[Problem]:
     try:
         rows = backend.rows(query)
     except SourceError as error:
-        return [project.document.problem(("profiles", "source"), f"{project.profiles.source.location}: {error}")]
+        return [project.document.problem(("profiles", "source"), str(error))]
     where = f'{project.profiles.source.location}: key "{project.profiles.key}"'
     return [
         project.document.problem(

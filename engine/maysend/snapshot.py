@@ -142,7 +142,7 @@ def _read(directory: Path, ledger: Ledger) -> _Manifest | None:
 
 def _open(backend: DuckDB, file: Path) -> bool:
     try:
-        return set(backend.open(_SNAPSHOT, Source(str(file), str(file)))) == set(COLUMNS)
+        return set(backend.open(_SNAPSHOT, Source(str(file), str(file)), watched=False)) == set(COLUMNS)
     except SourceError:
         return False
 
@@ -171,7 +171,7 @@ def _write(backend: DuckDB, answers: exp.Query, directory: Path, mark: Mark) -> 
         older = sorted(directory.glob("answers-*.parquet"), key=lambda found: found.stat().st_mtime_ns)
         for old in older[:-_KEPT]:
             old.unlink(missing_ok=True)
-    except (OSError, SourceError):
+    except (OSError, SourceError, OutputError):
         return
 
 

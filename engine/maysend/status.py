@@ -122,8 +122,10 @@ class Standing:
         if own.subscribed != subscribed:
             return True
         if group == CHANNEL:
-            return not subscribed and any(self._lifted(other) for other in self.answers)
-        return subscribed and not self.in_force(group)
+            lifted = (self.answers[other] for other in self.groups() if self.in_force(other))
+            return not subscribed and any(answer.at <= at for answer in lifted)
+        channel = self.answers.get(CHANNEL)
+        return subscribed and channel is not None and not channel.subscribed and own.at <= channel.at < at
 
     def apply(
         self, group: str, subscribed: bool, at: int, type: str | None = None, *, source: str | None = None
@@ -158,6 +160,3 @@ class Standing:
             whole |= mark
         yes, no = covered(yes, no, channel_no)
         return yes & whole, no & whole
-
-    def _lifted(self, group: str) -> bool:
-        return group != CHANNEL and self.in_force(group) is True

@@ -32,12 +32,12 @@ _SETTINGS = {
 
 @hookimpl
 def register_sink_types() -> list[SinkType]:
-    """Publishes persistent messages, and waits until the broker has confirmed each."""
-    return [SinkType(name="rabbitmq", open=RabbitMQ, settings=_SETTINGS, required=("url",), at_once=100)]
+    """Publishes persistent messages, and waits until the broker has committed them."""
+    return [SinkType(name="rabbitmq", open=RabbitMQ, settings=_SETTINGS, required=("url",))]
 
 
 class RabbitMQ:
-    """A channel in confirm mode: a message that reaches no queue is a failure, not a success."""
+    """A channel with transactions: each call is committed as a whole. What reaches no queue is a failure."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         try:
@@ -52,24 +52,30 @@ class RabbitMQ:
         logging.getLogger("pika").setLevel(logging.CRITICAL)  # it logs, with a traceback, what it raises as well
         self._properties = pika.BasicProperties
         self._failures = (pika.exceptions.AMQPError,)
+        self._returned: list[str] = []
         try:
             self._connection = pika.BlockingConnection(parameters)
+            self._channel = self._connection.channel()
+            self._channel.add_on_return_callback(lambda _, method, *__: self._returned.append(method.reply_text))
+            if not self._exchange:
+                self._channel.queue_declare(self._routing_key, durable=True)
+            self._channel.tx_select()
         except self._failures as error:
             raise DeliveryError(f"cannot connect: {error}") from error
-        self._channel = self._connection.channel()
-        self._channel.confirm_delivery()
-        if not self._exchange:
-            self._channel.queue_declare(self._routing_key, durable=True)
 
     def deliver(self, events: Sequence[CloudEvent]) -> None:
-        for number, event in enumerate(events):
-            properties = self._properties(
-                message_id=event.id, content_type="application/cloudevents+json", delivery_mode=2
-            )
-            try:
+        self._returned.clear()
+        try:
+            for event in events:
+                properties = self._properties(
+                    message_id=event.id, content_type="application/cloudevents+json", delivery_mode=2
+                )
                 self._channel.basic_publish(self._exchange, self._routing_key, event.body, properties, mandatory=True)
-            except self._failures as error:
-                raise DeliveryError(f"not confirmed: {error!r}", delivered=number) from error
+            self._channel.tx_commit()
+        except self._failures as error:
+            raise DeliveryError(f"not committed: {error!r}") from error
+        if self._returned:
+            raise DeliveryError(f"{len(self._returned)} events reached no queue: {self._returned[0]}")
 
     def close(self) -> None:
         if self._connection.is_open:

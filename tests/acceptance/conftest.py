@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from maysend import cli
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -35,3 +37,26 @@ def maysend() -> Run:
 def maysend_json(maysend: Run) -> Callable[..., Any]:
     """Run ``maysend ARGUMENTS --json`` and return what it printed."""
     return lambda *arguments, **options: json.loads(maysend(*arguments, "--json", **options).stdout)
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """What ``maysend`` does, in this process: the same ``main``, the same exit codes and output, without the start."""
+
+    def run(*arguments: object, cwd: Path, code: int = 0) -> Any:
+        monkeypatch.chdir(cwd)
+        monkeypatch.setattr(sys, "argv", ["maysend", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        assert (ended.value.code or 0) == code, f"exit code {ended.value.code}\n{said.out}\n{said.err}"
+        assert "Traceback" not in said.err, said.err
+        return subprocess.CompletedProcess(arguments, code, said.out, said.err)
+
+    return run
+
+
+@pytest.fixture
+def here_json(here: Run) -> Callable[..., Any]:
+    """What ``maysend ARGUMENTS --json`` prints, in this process."""
+    return lambda *arguments, **options: json.loads(here(*arguments, "--json", **options).stdout)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.utils import parseaddr
@@ -193,3 +195,21 @@ def test_keys_are_made_and_listed_and_never_shown(project: Path, maysend: Any, m
     assert all(one["fingerprint"] in shown for one in listed)
     assert key not in shown
     assert KEY not in shown
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments", "message"),
+    [
+        ("cryptography", ["keys", "new"], "links are sealed with cryptography; run `pip install 'maysend[server]'`"),
+        ("starlette", ["serve"], "serve needs starlette; run `pip install 'maysend[server]'`"),
+        ("uvicorn", ["serve"], "serve needs uvicorn; run `pip install 'maysend[server]'`"),
+    ],
+)
+def test_without_the_extra_it_says_what_to_install(
+    project: Path, missing: str, arguments: list[str], message: str
+) -> None:
+    program = (
+        f"import sys; sys.modules[{missing!r}] = None; sys.argv[1:] = {arguments}; from maysend.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=project, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, f"{message}\n")

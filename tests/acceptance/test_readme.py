@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tomllib
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text("utf-8")
@@ -30,9 +34,23 @@ def test_its_plugin_is_the_example_s() -> None:
     assert shown["project"].items() <= tomllib.loads((plugin / "pyproject.toml").read_text("utf-8"))["project"].items()
 
 
-def test_its_links_lead_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (REPOSITORY / target).exists(), target
+def test_its_commands_print_what_it_shows(maysend: Any, tmp_path: Path) -> None:
+    shutil.copytree(REPOSITORY / "config", tmp_path / "config", ignore=shutil.ignore_patterns(".maysend", "out"))
+    calls = re.findall(
+        r"^(?:\$ |\.venv/bin/)maysend --project config (.*)\n((?:(?!\.venv|```).*\n)+)", README, re.MULTILINE
+    )
+    assert [call.split()[0] for call, _ in calls] == ["import", "validate", "evaluate", "explain"]
+    for call, shown in calls:
+        done = maysend("--project", "config", *call.split(), cwd=tmp_path)
+        assert [line.rstrip() for line in (done.stdout or done.stderr).splitlines()] == shown.rstrip().splitlines()
+
+
+@pytest.mark.parametrize(
+    "page", [REPOSITORY / "README.md", *sorted(REPOSITORY.glob("docs/*.md"))], ids=lambda p: p.name
+)
+def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
+        assert (page.parent / target).exists(), target
 
 
 def test_its_tree_is_the_one_that_is_there() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -16,18 +15,13 @@ from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy
 
 from maysend import tokens
 from maysend.ledger import open_ledger
-from serving import FILES, KEY, Server, serving, write
+from serving import KEY, Form, Server, serving, write
 
 ONE_CLICK = "List-Unsubscribe=One-Click"
-SETTINGS = """
-feedback: {smtp_v2: {channel: email, secret: "${SECRET}"}}
-replies: {sms: {secret: "${SECRET}"}}
-"""
-PROJECT = FILES | {"project.yaml": FILES["project.yaml"] + SETTINGS}
-SECRET = {"SECRET": "s3cret"}
 BEARER = {"authorization": "Bearer s3cret"}
 
 
@@ -35,9 +29,8 @@ BEARER = {"authorization": "Bearer s3cret"}
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     root = tmp_path_factory.mktemp("serve")
     ledger = f"sqlite:///{root}/ledger.db"
-    os.environ |= SECRET
-    write(root, ledger, PROJECT)
-    with serving(root, ledger, env=SECRET) as server:
+    write(root, ledger)
+    with serving(root, ledger) as server:
         yield server
 
 
@@ -256,7 +249,7 @@ def test_changed_declarations_are_taken_in_and_broken_ones_are_not(tmp_path: Pat
             ("offers", "weekend"),
             ("club", "weekend"),
         ]
-        assert "<h1>Farewell</h1>" in client.post(f"/u/{token}", data={"form": ""}).text
+        until(lambda: "<h1>Farewell</h1>" in client.post(f"/u/{token}", data={"form": ""}).text)
 
 
 # Stopping
@@ -335,6 +328,36 @@ def test_several_workers_share_a_postgresql_ledger(tmp_path: Path, postgres_url:
         metrics = httpx.get(f"{server.url}/metrics").text
         (events,) = (line for line in metrics.splitlines() if line.startswith("maysend_events_total{"))
         assert float(events.split()[-1]) == 60
+
+
+def test_where_the_ledger_does_not_answer_nothing_is_said_to_be_saved(tmp_path: Path, postgres_url: str) -> None:
+    write(tmp_path, postgres_url)
+    with serving(tmp_path, postgres_url) as server, httpx.Client(base_url=server.url, timeout=60) as client:
+        token = server.fresh("daily")
+        page = client.get(f"/p/{token}").text
+        engine = sqlalchemy.create_engine(postgres_url.replace("postgresql:", "postgresql+psycopg:"))
+        with engine.connect() as connection:
+            rename = "ALTER TABLE {} RENAME TO {}"
+            for table in ("events", "status"):
+                connection.execute(sqlalchemy.text(rename.format(table, f"{table}_away")))
+            connection.commit()
+            for answer in (
+                client.get(f"/u/{token}"),
+                client.post(f"/u/{token}", content=ONE_CLICK),
+                client.post(f"/p/{token}", data=Form(page).body(("group", "news"))),
+            ):
+                assert answer.status_code == 503
+                assert "nothing was saved" in answer.text
+                assert "retry-after" in answer.headers
+            for path in (f"/api/preferences/{token}", "/healthz"):
+                assert client.get(path).json() == {"error": "nothing was saved; try again later"}
+            for table in ("events", "status"):
+                connection.execute(sqlalchemy.text(rename.format(f"{table}_away", table)))
+            connection.commit()
+        engine.dispose()
+        assert server.events() == []
+        assert client.post(f"/p/{token}", data=Form(page).body(("group", "news"))).status_code == 303
+        assert [event.group for event in server.events()] == ["news"]
 
 
 def _answers(url: str) -> bool:

@@ -195,10 +195,10 @@ def test_a_server_killed_in_the_middle_loses_nothing(running: tuple[Server, Rece
     process = deliver(project)
     try:
         for part in (0.2, 0.5):
-            eventually(lambda until=part * COUNT: seq(project, receiver.type) > until, 300)  # type: ignore[misc]
+            eventually(lambda until=part * COUNT: seq(project, receiver.type) > until, 600, 0.3)  # type: ignore[misc]
             server.kill()
             server.start()
-        eventually(lambda: seq(project, receiver.type) == recorded[-1].seq, 600)
+        eventually(lambda: seq(project, receiver.type) == recorded[-1].seq, 900, 0.5)
     finally:
         stop(process)
     check(receiver.events(), recorded)
@@ -211,12 +211,12 @@ def test_delivery_killed_in_the_middle_loses_nothing(kind: str, project: Path) -
     recorded = record(project, {"type": kind, **receiver.settings})
     for part in (0.1, 0.4):
         process = deliver(project)
-        eventually(lambda until=part * COUNT: seq(project, kind) > until, 300)  # type: ignore[misc]
+        eventually(lambda until=part * COUNT: seq(project, kind) > until, 600, 0.3)  # type: ignore[misc]
         process.kill()
         process.wait()
     process = deliver(project)
     try:
-        eventually(lambda: seq(project, kind) == recorded[-1].seq, 600)
+        eventually(lambda: seq(project, kind) == recorded[-1].seq, 900, 0.5)
     finally:
         stop(process)
     check(receiver.events(), recorded)

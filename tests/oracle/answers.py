@@ -68,10 +68,8 @@ def _changes(fact: Fact, subject: Subject, answers: Events) -> bool:
         return False
     if own.subscribed != fact.subscribed:
         return True
-    if fact.group is None:
-        groups = {answer.group for answer in answers if answer.group is not None}
-        return not fact.subscribed and any(in_force(answers, group) for group in groups)
-    return fact.subscribed and not in_force(answers, fact.group)
+    groups = {None, *(answer.group for answer in answers)}
+    return any(in_force(answers, group) != in_force([*answers, fact], group) for group in groups)
 
 
 def _subjects(fact: Fact) -> Iterator[Subject]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import re
+import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,9 +12,11 @@ from typing import Any
 import duckdb
 from sqlglot import exp
 
-from ..columns import ColumnType, Kind, Table
-from ..errors import SourceError
+from ..columns import NUMBERS, ColumnType, Kind, Table
+from ..errors import OutputError, SourceError
 from ..model import Source
+from .csv_files import is_csv, read_header
+from .failures import converted_column, line
 from .queries import read_query
 
 _KINDS: Mapping[str, Kind] = {
@@ -57,6 +59,7 @@ class DuckDB:
         if memory:
             settings["memory_limit"] = memory
         self._connection = duckdb.connect(config=settings)
+        self._opened: dict[str, tuple[Source, Sequence[object]]] = {}
         for setting in ("SET TimeZone = 'UTC'", "SET enable_progress_bar = false"):
             self._connection.execute(setting)
 
@@ -66,22 +69,35 @@ class DuckDB:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def open(self, name: str, source: Source) -> Table:
-        """Make a source readable as ``name``; its columns by name.
+    def open(self, name: str, source: Source, *, watched: bool = True) -> Table:
+        """Make a source readable as ``name``; its columns by name. Where it is ``watched``, ``check_sources`` looks at it.
 
         Raises SourceError where files are missing, broken, or not as declared.
         """
         try:
+            if watched:
+                self._opened[name] = (source, self._stamps(source))
             relation = self._relation(source)
             missing = [column for column in source.columns if column not in relation.columns]
             if missing:
                 raise SourceError(f'{source.location}: has no column "{missing[0]}", which "columns" declares')
-            if source.columns and not source.path.endswith((".csv", ".csv.gz", ".tsv")):
+            if source.columns:
                 relation = relation.project(", ".join(_projected(name, source.columns) for name in relation.columns))
             relation.create_view(name, replace=True)
             return _table(relation)
         except duckdb.Error as error:
-            raise _source_error(source, error) from None
+            text = str(error)
+            if "No files found" in text or "No such file" in text:
+                raise SourceError(f"{source.location}: there is no such file") from None
+            raise SourceError(self._located(line(text), source)) from None
+        except SourceError as error:
+            raise SourceError(self._located(str(error), source)) from None
+
+    def check_sources(self) -> None:
+        """Raises SourceError where a file is not what it was when it was opened: then nothing read is of one piece."""
+        for source, stamps in self._opened.values():
+            if self._stamps(source) != stamps:
+                raise SourceError(f"{source.location}: changed while it was read; run again when it is complete")
 
     def create(self, name: str, query: exp.Query) -> None:
         """Keep a query's rows as a temporary table, replacing one of that name."""
@@ -134,14 +150,17 @@ class DuckDB:
 
     def write(self, query: exp.Query, file: Path) -> None:
         """Write a query's rows to a Parquet or CSV file, by its ending, in the query's order."""
-        relation = self._connection.sql(query.sql("duckdb"))
         try:
+            relation = self._connection.sql(query.sql("duckdb"))
             if file.suffix == ".csv":
                 relation.write_csv(str(file), header=True)
             else:
                 relation.write_parquet(str(file), compression="zstd")
         except duckdb.Error as error:
-            raise _error(error) from None
+            if str(file) in str(error):
+                reason = line(str(error)).rpartition(": ")[2]
+                raise OutputError(f"{file.name}: cannot be written: {reason}") from None
+            raise self._error(error) from None
 
     def read(self, path: Path) -> tuple[list[str], Iterable[tuple[Any, ...]]]:
         """A Parquet file's column names, and its rows as they come."""
@@ -151,25 +170,83 @@ class DuckDB:
             relation.create_view("reading", replace=True)
             return list(relation.columns), _fetched(cursor.execute(exp.select("*").from_("reading").sql("duckdb")))
         except duckdb.Error as error:
-            raise _source_error(Source(str(path), str(path)), error) from None
+            raise SourceError(self._located(line(str(error)), Source(str(path), str(path)))) from None
 
     def _relation(self, source: Source) -> duckdb.DuckDBPyRelation:
         path = source.path
-        if path.endswith((".csv", ".csv.gz", ".tsv")):
-            names = self._connection.read_csv(path, header=True, all_varchar=True).columns
-            types = {name: _DECLARED[source.columns.get(name, "text")] for name in names}
-            return self._connection.read_csv(path, header=True, dtype=types)
+        if is_csv(path):
+            header = read_header(self._files(source))
+            return self._connection.read_csv(
+                path,
+                header=True,
+                columns={name: _DECLARED[source.columns.get(name, "text")] for name in header.names},
+                auto_detect=False,
+                delimiter=header.delimiter,
+                quotechar='"',
+                escapechar='"',
+                strict_mode=True,
+            )
         if path.endswith(".sql"):
             return self._connection.sql(read_query(source).sql("duckdb"))
         if path.endswith((".json", ".jsonl", ".ndjson", ".json.gz")):
             return self._connection.read_json(path)
+        self._check_columns(source)
         return self._connection.read_parquet(path, union_by_name=True)
+
+    def _files(self, source: Source) -> list[str]:
+        """The files of a path or glob. Raises SourceError where there are none."""
+        files = [
+            str(file) for (file,) in self._connection.execute("SELECT file FROM glob(?)", [source.path]).fetchall()
+        ]
+        if not files:
+            raise SourceError(f"{source.location}: there is no such file")
+        return sorted(files)
+
+    def _stamps(self, source: Source) -> Sequence[object]:
+        """What tells a file from a later one of the same name."""
+        found = []
+        for file in self._files(source):
+            stat = os.stat(file)
+            found.append((file, stat.st_ino, stat.st_size, stat.st_mtime_ns))
+        return found
+
+    def _check_columns(self, source: Source) -> None:
+        """Parquet files that are read together have the same columns, of types that compare alike."""
+        files = self._files(source)
+        if len(files) == 1:
+            return
+        tables = {file: _table(self._connection.read_parquet(file, hive_partitioning=False)) for file in files}
+        first = tables[files[0]]
+        for file, table in tables.items():
+            for name in {**first, **table}:
+                if name not in table or name not in first:
+                    lacks, has = (file, files[0]) if name not in table else (files[0], file)
+                    raise SourceError(f'{lacks}: has no column "{name}", unlike {has}')
+                if (one := first[name]) != (other := table[name]) and not {one.kind, other.kind} <= NUMBERS:
+                    raise SourceError(f'{file}: column "{name}" is of type {other}, and {one} in {files[0]}')
 
     def _run(self, query: exp.Expr) -> Any:
         try:
             return self._connection.execute(query.sql("duckdb", copy=False))
         except duckdb.Error as error:
-            raise _error(error) from None
+            raise self._error(error) from None
+
+    def _error(self, error: duckdb.Error) -> SourceError:
+        self.check_sources()
+        text = str(error)
+        sources = [source for source, _ in self._opened.values()]
+        said = line(text)
+        if column := converted_column(text):
+            declaring = [source.location for source in sources if column in source.columns]
+            said = f"{' or '.join(dict.fromkeys(declaring)) or 'a source'}: {said}"
+        return SourceError(self._located(said, *sources))
+
+    def _located(self, said: str, *sources: Source) -> str:
+        """A message with the sources' files as declared, and not by their absolute paths."""
+        for source in sources:
+            if source.path.endswith(f"/{source.location}"):
+                said = said.replace(source.path.removesuffix(source.location), "")
+        return said
 
 
 def _fetched(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
@@ -215,20 +292,3 @@ def _kind(kind: Any) -> Kind:
     if text.startswith("ENUM"):
         return "text"
     return _KINDS.get(text, "other")
-
-
-def _source_error(source: Source, error: duckdb.Error) -> SourceError:
-    text = str(error)
-    if "No files found" in text or "No such file" in text:
-        return SourceError(f"{source.location}: there is no such file")
-    return SourceError(f"{source.location}: {_line(text)}")
-
-
-def _error(error: duckdb.Error) -> SourceError:
-    return SourceError(_line(str(error)))
-
-
-def _line(text: str) -> str:
-    """DuckDB's message as one line: its kind, file and reason, without advice on its settings."""
-    first = re.split(r"\n\s*\n|\nPossible|\nLINE \d", text.strip())[0]
-    return " ".join(re.sub(r"^[A-Z][A-Za-z-]*(?: [A-Z][a-z]+)* Error: ", "", first).split())

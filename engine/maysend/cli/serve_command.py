@@ -28,5 +28,7 @@ def command(root: Path, host: str, port: int, workers: int) -> None:
     try:
         from ..web.server import serve
     except ModuleNotFoundError as error:
-        raise MaysendError(f"serve needs {error.name}; run `pip install 'maysend[server]'`") from None
+        raise MaysendError(
+            f"serve needs {(error.name or '').partition('.')[0]}; run `pip install 'maysend[server]'`"
+        ) from None
     serve(root, host, port, workers)

@@ -34,7 +34,7 @@ class Running:
             worker.start()
         self._watch.start()
 
-    def stop(self, seconds: float = 10.0) -> None:
+    def stop(self, seconds: float = 5.0) -> None:
         """End it: a sink that is being called may finish within ``seconds``; the rest comes again later."""
         self._stopped.set()
         for worker in self.workers.values():

@@ -35,7 +35,7 @@ class PageRendererSuite(ABC):
 
     @pytest.fixture
     def renderer(self, tmp_path: Path) -> Renderer:
-        return self.page_renderer.open(PageSettings(tmp_path, "Shop & Co", self.pages, "/static"))
+        return self.page_renderer.open(PageSettings(tmp_path, "Shop & Co", self.pages, "/static/"))
 
     def test_every_page_in_every_language_is_html_of_that_language(self, renderer: Renderer) -> None:
         assert renderer.languages

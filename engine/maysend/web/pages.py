@@ -91,8 +91,9 @@ async def _html(request: Request, make: Callable[[str], str]) -> Response:
 
 
 async def _fields(request: Request) -> bodies.Fields:
+    """The fields of a form of ours; none where the body holds no ``form``, and so is no form of ours."""
     body = await bodies.read(request, LARGEST)
-    return bodies.fields(request.headers.get("content-type", ""), body)
+    return bodies.fields(request.headers.get("content-type", ""), body) if b"form" in body else {}
 
 
 def _form(preferences: Preferences, token: str, fields: bodies.Fields) -> Form | None:

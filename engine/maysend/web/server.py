@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from uvicorn.supervisors import Multiprocess
 
-from .. import loader, meaning, plugins, tokens
+from .. import delivery, loader, meaning, plugins, tokens
 from ..errors import InvalidProjectError, MaysendError
 from ..ledger import open_ledger
 from ..model import Project
@@ -73,16 +73,21 @@ def create_app() -> Starlette:
         fresh = load(root)
         if fresh.ledger != project.ledger:
             raise MaysendError("project.yaml names another ledger; restart the server to use it")
-        app.state.site = open_site(fresh, found, ledger, keys)
+        before, app.state.site = app.state.site.project, open_site(fresh, found, ledger, keys)
+        if fresh.settings.get("sinks") != before.settings.get("sinks"):
+            app.state.delivery.stop()
+            app.state.delivery = delivery.start(fresh, found, ledger)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         reloader = Reloader(root, reload, lambda outcome: app.state.metrics.reloads.labels(outcome).inc())
+        app.state.delivery = delivery.start(project, found, ledger)
         reloader.start()
         try:
             yield
         finally:
             await run_in_threadpool(reloader.stop)
+            await run_in_threadpool(app.state.delivery.stop)
             await run_in_threadpool(ledger.close)
 
     app = create(site, ledger, lifespan)

@@ -17,7 +17,7 @@ class RecordSleeve:
 
     def __init__(self, settings: PageSettings) -> None:
         self._title = escape(settings.title)
-        self._styles = escape(f"{settings.static}/sleeve.css")
+        self._styles = escape(f"{settings.static}sleeve.css")
 
     def render(self, page: Page) -> str:
         words = WORDS[page.language]
@@ -54,11 +54,9 @@ def _content(page: Page, words: Mapping[str, str]) -> str:
             everything = '<input type="hidden" name="channel" value="on">'
             return _form(page, words["return"], everything) + _way_to_the_rest(page, words)
         case "preferences":
-            switches = "".join(
-                _switch("group", group.name, _about(group), on=group.subscribed) for group in page.groups
-            )
-            switches += _switch("channel", "on", words["everything"], on=page.subscribed)
-            return _form(page, words["save"], switches)
+            switches = [_switch("group", group.name, _about(group), on=group.subscribed) for group in page.groups]
+            switches.append(_switch("channel", "on", words["everything"], on=page.subscribed))
+            return _form(page, words["save"], "".join(switches))
         case _:
             return ""
 
