@@ -103,8 +103,10 @@ def rabbitmq(url: str = URLS["rabbitmq"]) -> Receiver:
     def received() -> list[dict[str, Any]]:
         connection = connect()
         channel, found = connection.channel(), []
-        while (message := channel.basic_get(queue, auto_ack=True))[0]:
-            found.append(json.loads(message[2]))
+        for method, _, body in channel.consume(queue, auto_ack=True, inactivity_timeout=3):
+            if method is None:
+                break
+            found.append(json.loads(body))
         connection.close()
         return found
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -48,9 +48,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
+    """What a run found. ``digests`` is the SHA-256 of each audience written, by campaign."""
+
     as_of: datetime
     population: int
     outcomes: list[Outcome]
+    digests: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         campaigns = [outcome.as_json() for outcome in self.outcomes]
@@ -65,19 +68,26 @@ def evaluate(
     format: Format = "parquet",
     decisions: bool = False,
     sample: int = 0,
+    replay: bool = False,
 ) -> Evaluation:
     """Decide for the campaigns, and with ``out`` write each one's audience (and with ``decisions`` everyone's reason).
 
-    ``sample`` asks for that many keys per reason.
+    ``sample`` asks for that many keys per reason. ``replay`` marks files and manifest as not for sending.
     """
     if out is None:
-        return _decided(run, campaigns, None, format, decisions, sample)
+        return _decided(run, campaigns, None, format, decisions, sample, replay)
     with Output(out) as output:
-        return _decided(run, campaigns, output, format, decisions, sample)
+        return _decided(run, campaigns, output, format, decisions, sample, replay)
 
 
 def _decided(
-    run: Run, campaigns: Sequence[Campaign], output: Output | None, format: Format, decisions: bool, sample: int
+    run: Run,
+    campaigns: Sequence[Campaign],
+    output: Output | None,
+    format: Format,
+    decisions: bool,
+    sample: int,
+    replay: bool,
 ) -> Evaluation:
     population = 0 if campaigns else run.population()
     outcomes, files = [], {}
@@ -90,16 +100,17 @@ def _decided(
             outcomes.append(Outcome(campaign, counts, aborted, _samples(run, plan, index, sample)))
             if output and not aborted:
                 run.progress(f"writing {campaign.name}")
-                name = f"{campaign.name}.{format}"
+                name = f"{campaign.name}.replay.{format}" if replay else f"{campaign.name}.{format}"
                 run.backend.write(reads.audience(plan, index), output.file(name))
                 files[campaign.name] = {"file": name, "sha256": output.digest(name)}
             if output and decisions:
                 run.backend.write(reads.reasons(plan, index), output.file(f"{campaign.name}.decisions.{format}"))
     outcomes.sort(key=lambda outcome: outcome.campaign.name)
     run.backend.check_sources()
-    evaluation = Evaluation(run.clock.as_of, population, outcomes)
+    digests = {name: file["sha256"] for name, file in files.items()}
+    evaluation = Evaluation(run.clock.as_of, population, outcomes, digests)
     if output:
-        output.write_manifest(_manifest(run, evaluation, files))
+        output.write_manifest(_manifest(run, evaluation, files) | ({"replay": True} if replay else {}))
     return evaluation
 
 

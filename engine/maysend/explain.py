@@ -75,21 +75,20 @@ def _neighbours(run: Run, campaigns: Sequence[Campaign], profile: str) -> E:
     is_it = exp.EQ(this=key, expression=exp.Literal.string(profile))
     channels = [run.project.channels[name] for name in sorted({campaign.channel for campaign in campaigns})]
     wanted = {
-        channel.name: (
+        address_column(channel): (
             cast(value(profiles, channel.address, "p"), "text"),
             run.plugins.channel_types[channel.type].address,
         )
         for channel in channels
     }
     people = normalized(table("profiles", "p"), wanted)
-    chosen = exp.select(*(column(channel.name) for channel in channels)).from_(people.subquery("p"))
+    chosen = exp.select(*map(column, wanted)).from_(people.subquery("p"))
     rows = run.backend.rows(chosen.where(is_it))
     if not rows:
         raise UnknownNameError(f'there is no profile "{profile}" in {run.project.profiles.source.location}')
-    views = {channel.name: address_column(channel) for channel in channels}
     same = [
-        exp.EQ(this=column(views[c.name], "p"), expression=exp.Literal.string(found))
-        for c, found in zip(channels, rows[0], strict=True)
+        exp.EQ(this=column(address, "p"), expression=exp.Literal.string(found))
+        for address, found in zip(wanted, rows[0], strict=True)
         if found
     ]
     return exp.or_(is_it.copy(), *same)

@@ -173,9 +173,9 @@ PageKind = Literal["group", "left", "preferences", "invalid", "unavailable"]
 class Page:
     """What a page shows. On the kinds ``invalid`` and ``unavailable`` nothing but the language is set.
 
-    ``address`` is masked. ``groups`` are the link's on ``group`` and ``left`` (none: it is about the whole channel), and
-    the visible ones on ``preferences``; ``subscribed`` is whether the channel as a whole is on. ``form`` goes back to
-    ``action`` in a hidden field of that name; ``preference_page`` is where every group can be chosen.
+    ``address`` is masked. ``groups`` are the link's on ``group`` and ``left`` (none: it is about the whole channel),
+    and the visible ones on ``preferences``; ``subscribed`` is whether the channel as a whole is on. ``form`` goes back
+    to ``action`` in a hidden field of that name; ``preference_page`` is where every group can be chosen.
     """
 
     kind: PageKind
@@ -192,7 +192,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class PageSettings:
-    """What a renderer may know: the project's directory and title, ``pages`` of ``project.yaml``, where files are served."""
+    """What a renderer may know: the project's directory and title, its ``pages``, and where its files are.
+
+    Their names follow the closing ``/`` of ``static``.
+    """
 
     root: Path
     title: str
@@ -238,11 +241,12 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class FeedbackParser:
-    """Reads and verifies what a service posts to ``/feedback/<name>``, where ``feedback`` in ``project.yaml`` has that name.
+    """Reads and verifies what a service posts to ``/feedback/<name>``, where ``feedback`` in the project has that name.
 
     ``settings`` is a JSON Schema (an object's ``properties``) for further keys in the YAML; ``required`` names those
-    that must be there. ``parse`` takes the settings, the headers (names in lower case) and the body. It returns a report
-    for each permanent failure, none for soft bounces, and raises FeedbackError for what it cannot verify or read.
+    that must be there. ``parse`` takes the settings, the headers (names in lower case) and the body. It returns a
+    report for each permanent failure, none for soft bounces, and raises FeedbackError for what it cannot verify or
+    read.
     """
 
     name: str

@@ -97,9 +97,10 @@ def opened(
     plugins: Plugins,
     *,
     memory: str | None = None,
+    until: int | None = None,
     progress: Progress = lambda _: None,
 ) -> Iterator[Run]:
-    """Open a run over a valid project.
+    """Open a run over a valid project. Consent is the newest; ``until`` goes back to that event, for a replay.
 
     Raises InvalidProjectError where the declarations do not fit the data or the ledger's memory, LedgerError where the
     ledger is missing, SourceError where data is broken.
@@ -111,7 +112,10 @@ def opened(
         problems += meaning.problems(project, catalog, clock)
         progress("reading answers")
         people = snapshot.people(project, plugins.channel_types, catalog.profiles or {})
-        seq = snapshot.land(ledger, backend, snapshot.place(project), ANSWERS, people)
+        if until is None:
+            seq = snapshot.land(ledger, backend, snapshot.place(project), ANSWERS, people)
+        else:
+            seq = snapshot.land_past(ledger, backend, ANSWERS, until, people)
         problems += memory_problems(project, plugins, ledger, backend, catalog, clock)
         if problems:
             raise InvalidProjectError(problems)

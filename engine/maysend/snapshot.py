@@ -73,12 +73,15 @@ def land(ledger: Ledger, backend: DuckDB, directory: Path, name: str, people: Se
     both, tail = _merged(landed.base), _count(backend, _TAIL)
     if landed.base == _LIVE or tail >= max(TAIL, _count(backend, landed.base) // 20):
         _write(backend, both, directory, landed.mark)
-    if people and ledger.has_erased():
-        subjects = (Subject(*row) for query in people for row in backend.stream(query))
-        backend.land(_ERASED, COLUMNS, ledger.erased(subjects))
-        both = exp.union(both, _all(_ERASED), distinct=False)
-    backend.define(name, both)
+    backend.define(name, _with_erased(ledger, backend, both, people))
     return landed.mark.seq
+
+
+def land_past(ledger: Ledger, backend: DuckDB, name: str, until: int, people: Sequence[exp.Query] = ()) -> int:
+    """Make the answers in force after event ``until`` readable as ``name``; see ``land``."""
+    backend.land(_LIVE, COLUMNS, ledger.answers_until(until))
+    backend.define(name, _with_erased(ledger, backend, _all(_LIVE), people))
+    return until
 
 
 def place(project: Project) -> Path:
@@ -111,6 +114,15 @@ def forget(directory: Path) -> None:
             file.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{directory}: the snapshot cannot be removed: {error.strerror}") from None
+
+
+def _with_erased(ledger: Ledger, backend: DuckDB, answers: exp.Query, people: Sequence[exp.Query]) -> exp.Query:
+    """The answers, and the no that is left of whoever of ``people`` was erased."""
+    if not people or not ledger.has_erased():
+        return answers
+    subjects = (Subject(*row) for query in people for row in backend.stream(query))
+    backend.land(_ERASED, COLUMNS, ledger.erased(subjects))
+    return exp.union(answers, _all(_ERASED), distinct=False)
 
 
 def _land(ledger: Ledger, backend: DuckDB, directory: Path) -> _Landed:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -92,9 +93,6 @@ def postgres(directory: Path) -> tuple[Server, Any]:
     prefix: list[str] = []
     if os.geteuid() == 0:  # the server refuses to run as root
         prefix = [program("setpriv"), "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
-        for place in (directory, *directory.parents):
-            if place.stat().st_uid == 0 and place.is_relative_to("/tmp") and place != Path("/tmp"):  # noqa: S108
-                place.chmod(0o755)
         shutil.chown(directory, "nobody", "nogroup")
     made = [*prefix, initdb, "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"]
     subprocess.run(made, check=True, capture_output=True)
@@ -125,17 +123,17 @@ def rabbitmq(directory: Path) -> tuple[Server, Any]:
 
 
 @pytest.fixture(params=[redis, nats, postgres, rabbitmq])
-def running(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Server, Receiver]]:
-    directory = tmp_path / "server"
-    directory.mkdir()
-    server, connect = request.param(directory)
-    server.start()
-    try:
-        made: list[Receiver] = []
-        eventually(lambda: bool(made) or _connects(connect, made), 60)
-        yield server, made[0]
-    finally:
-        server.kill()
+def running(request: pytest.FixtureRequest) -> Iterator[tuple[Server, Receiver]]:
+    """A private server and what reads from it; its files lie where a user other than root can reach them."""
+    with tempfile.TemporaryDirectory(prefix="maysend-server-") as directory:
+        server, connect = request.param(Path(directory))
+        server.start()
+        try:
+            made: list[Receiver] = []
+            eventually(lambda: bool(made) or _connects(connect, made), 60)
+            yield server, made[0]
+        finally:
+            server.kill()
 
 
 def _connects(connect: Any, made: list[Receiver]) -> bool:

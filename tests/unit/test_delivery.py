@@ -124,7 +124,7 @@ def test_one_that_gives_up_is_named_and_the_others_are_done(tmp_path: Path, ledg
         raise ValueError("broken\nbadly")
 
     bad, wrong, good = Told(fail), Told(), Told()
-    wrong.deliver = None  # type: ignore[method-assign,assignment]
+    wrong.deliver = None
     running = deliver(tmp_path, ledger, bad=bad, wrong=wrong, good=good)
     assert len(good.got) == 5
     assert running.workers["bad"].failure == "ValueError: broken badly"
@@ -158,7 +158,7 @@ def test_following_takes_in_what_is_recorded_later(tmp_path: Path, ledger: Ledge
     running = start(tmp_path, ledger, follow=True, a=sink)
     for number in range(3):
         answer(ledger, 1, start=number)
-        eventually(lambda expected=number + 1: len(sink.got) == expected)  # type: ignore[misc]
+        eventually(lambda expected=number + 1: len(sink.got) == expected)
     running.stop()
     assert not any(worker.is_alive() for worker in running.workers.values())
     assert ledger.cursors("another").hold("a") == 3, "the cursor is free for others"
@@ -179,3 +179,14 @@ def test_two_processes_do_not_deliver_at_the_same_time(tmp_path: Path, ledger: L
     others.release("a")
     deliver(tmp_path, ledger, a=sink)
     assert seqs(sink.got) == [3, 4, 5]
+
+
+def test_once_through_does_not_wait_for_one_that_hangs(tmp_path: Path, ledger: Ledger) -> None:
+    end = threading.Event()
+    answer(ledger, 3)
+    running = start(tmp_path, ledger, hanging=Told(lambda _: end.wait() and None), good=Told())
+    running.wait()
+    assert running.workers["hanging"].failure == "has not answered for 0.5 seconds"
+    assert running.workers["good"].failure is None
+    end.set()
+    running.stop()

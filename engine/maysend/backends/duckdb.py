@@ -70,7 +70,7 @@ class DuckDB:
         self._connection.close()
 
     def open(self, name: str, source: Source, *, watched: bool = True) -> Table:
-        """Make a source readable as ``name``; its columns by name. Where it is ``watched``, ``check_sources`` looks at it.
+        """Make a source readable as ``name``; its columns by name. ``check_sources`` looks at those ``watched``.
 
         Raises SourceError where files are missing, broken, or not as declared.
         """

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NoReturn
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from .. import evaluation, plugins, runner
+from .. import evaluation, plugins, replaying, runner
 from ..evaluation import Evaluation
 from ..targeting.stages import REASONS
 from .options import as_of_option, json_option, load, moment, print_json, progress, project_option
@@ -23,6 +25,13 @@ from .options import as_of_option, json_option, load, moment, print_json, progre
     help="Write the audiences and manifest.json here, replacing the last run's.",
 )
 @as_of_option
+@click.option(
+    "--from",
+    "manifest",
+    metavar="MANIFEST",
+    type=click.Path(path_type=Path),
+    help="Repeat the run of a manifest.json with the consent of then; say whether every byte agrees. Not for sending.",
+)
 @click.option("--no-audiences", is_flag=True, help="Numbers only, no files.")
 @click.option(
     "--format",
@@ -40,6 +49,7 @@ def command(
     campaigns: tuple[str, ...],
     out: Path | None,
     as_of: str | None,
+    manifest: Path | None,
     no_audiences: bool,
     format: evaluation.Format,
     decisions: bool,
@@ -51,6 +61,10 @@ def command(
     """Say for every campaign (or those named) who may be sent it, and why the others may not."""
     if decisions and (no_audiences or not out):
         raise click.UsageError("--decisions writes files: it needs --out, and no --no-audiences")
+    if manifest:
+        if campaigns or as_of or no_audiences or decisions or sample:
+            raise click.UsageError("--from repeats a run as it was: of the other options it takes --out and --memory")
+        _replay(manifest, root, out, memory, as_json)
     project = load(root)
     chosen = runner.chosen(project, campaigns)
     with (
@@ -73,6 +87,27 @@ def command(
             err=True,
         )
     sys.exit(1 if aborted else 0)
+
+
+def _replay(manifest: Path, root: Path, out: Path | None, memory: str | None, as_json: bool) -> NoReturn:
+    """Repeat a run, say what does not agree, and exit 1 where anything does not."""
+    project = load(root)
+    recorded = replaying.read(manifest)
+    chosen = runner.chosen(project, list(recorded.campaigns))
+    with (
+        TemporaryDirectory(prefix="maysend-") as beside,
+        progress() as told,
+        runner.opened(project, recorded.as_of, plugins.load(), memory=memory, until=recorded.seq, progress=told) as run,
+    ):
+        written = out or Path(beside) / "replay"
+        result = evaluation.evaluate(run, chosen, out=written, format=recorded.format, replay=True)
+    differences = list(replaying.differences(recorded, result, project.revision))
+    if as_json:
+        print_json(result.as_json() | {"replay": True, "agrees": not differences, "differences": differences})
+    else:
+        show(result, f"Replay, not for sending: {project.title}")
+        click.echo("\n".join(differences) if differences else f"\nEvery byte agrees with {manifest}.")
+    sys.exit(1 if differences else 0)
 
 
 def show(result: Evaluation, title: str) -> None:

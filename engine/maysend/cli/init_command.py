@@ -18,9 +18,7 @@ from .options import load, talk
 
 @click.command()
 @click.argument("directory", required=False)
-@click.option(
-    "--plugin", metavar="NAME", help="Write a plugin of this name instead, with tests that pass."
-)
+@click.option("--plugin", metavar="NAME", help="Write a plugin of this name instead, with tests that pass.")
 @click.pass_context
 def command(ctx: click.Context, directory: str | None, plugin: str | None) -> None:
     """Make an example project in DIRECTORY, or the ledger of the project there.

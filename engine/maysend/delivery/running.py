@@ -29,6 +29,7 @@ class Running:
         self.workers = {worker.sink.name: worker for worker in workers}
         self._silent_seconds = silent_seconds
         self._stopped = Event()
+        self._told: dict[str, float] = {}
         self._watch = Thread(target=self._watch_over, name="maysend-sinks", daemon=True)
         for worker in workers:
             worker.start()
@@ -53,17 +54,19 @@ class Running:
                 worker.join(0.05)
 
     def _watch_over(self) -> None:
-        told: set[tuple[str, float]] = set()
         while not self._stopped.wait(min(1.0, self._silent_seconds / 4)):
-            for name, worker in self.workers.items():
-                since = worker.busy_since
-                if since and self._hangs(worker) and (name, since) not in told:
-                    told.add((name, since))
-                    worker.tell(f"has not answered for {self._silent_seconds:g} seconds")
+            for worker in self.workers.values():
+                self._hangs(worker)
 
     def _hangs(self, worker: Worker) -> bool:
+        """Whether the sink has been silent for too long, which is told once."""
         since = worker.busy_since
-        return since is not None and time.monotonic() - since > self._silent_seconds
+        if since is None or time.monotonic() - since <= self._silent_seconds:
+            return False
+        if self._told.get(worker.sink.name) != since:
+            self._told[worker.sink.name] = since
+            worker.tell(f"has not answered for {self._silent_seconds:g} seconds")
+        return True
 
 
 def start(

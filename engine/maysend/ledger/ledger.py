@@ -21,7 +21,7 @@ from ..status import CHANNEL, Standing
 from . import chain, erasure, recording, stores
 from .cursors import Cursors
 from .erasure import Tombstones
-from .past import RecordedAnswer, answers_at
+from .past import RecordedAnswer, answers_at, answers_until
 from .standings import Subject, load, subjects_of
 from .tables import events, known_groups, status
 from .verification import Proof, verify
@@ -212,6 +212,16 @@ class Ledger:
     def answers_at(self, moment: datetime) -> Iterator[RecordedAnswer]:
         """Every subject's last answers up to a moment, in the columns of the import format."""
         return answers_at(self._engine, moment)
+
+    def answers_until(self, seq: int) -> Iterator[AnswerRow]:
+        """The answers in force after event ``seq``, from the events alone: older consent, for a replay.
+
+        Raises LedgerError where there is no such event yet.
+        """
+        if seq > (newest := self.last_seq()):
+            raise LedgerError(f"the ledger's newest event is {newest}; it has no event {seq} to go back to")
+        for subject, group, answer, suppressed, last in answers_until(self._engine, seq):
+            yield AnswerRow(*subject, group=group, answer=answer, suppressed=suppressed, seq=last)
 
     def standings(self, subjects: Iterable[Subject]) -> dict[Subject, Standing]:
         """What each of a few thousand subjects has answered."""

@@ -13,7 +13,7 @@ from ..events import from_microseconds, isoformat, microseconds
 from ..status import Standing
 from . import stores
 from .replay import events_of, subject_pages, take_in
-from .standings import Subject
+from .standings import Subject, status_rows
 
 
 class RecordedAnswer(NamedTuple):
@@ -43,6 +43,21 @@ def answers_at(engine: Engine, moment: datetime) -> Iterator[RecordedAnswer]:
                     told[subject].append(row)
         for subject in subjects:
             yield from _last_answers(subject, told[subject])
+
+
+def answers_until(engine: Engine, seq: int) -> Iterator[tuple[Subject, str, int, bool, int]]:
+    """The answers in force after event ``seq``: subject, group, answer, suppressed, and the subject's last event."""
+    for subjects in subject_pages(engine):
+        standings: defaultdict[Subject, Standing] = defaultdict(Standing)
+        last: dict[Subject, int] = {}
+        with stores.clear_errors(engine), stores.reading(engine) as connection:
+            for subject, row in events_of(connection, subjects):
+                if row["seq"] <= seq:
+                    take_in(standings[subject], subject, row)
+                    last[subject] = row["seq"]
+        for subject, standing in standings.items():
+            for group, held in status_rows(subject, standing).items():
+                yield subject, group, held["in_force"], held["suppressed"], last[subject]
 
 
 def _last_answers(subject: Subject, rows: list[RowMapping]) -> Iterator[RecordedAnswer]:

@@ -110,7 +110,7 @@ class Features:
 
     def draw(self, salt: str) -> E:
         """The draw of a salt, over the one hash a row."""
-        return self.add(draws.draw(column("h", "p"), salt), ColumnType("integer"))
+        return self.add(draws.draw(column("hash of key", "p"), salt), ColumnType("integer"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +202,7 @@ class View:
         return self.features.add(exp.not_(missing(column("member", name))), TRUTH)
 
     def bucket(self, salt: str) -> E:
-        return self.features.add(draws.bucket(draws.draw(column("h", "p"), salt)), ColumnType("integer"))
+        return self.features.add(draws.bucket(draws.draw(column("hash of key", "p"), salt)), ColumnType("integer"))
 
     def standing(self, channel: str) -> Standing:
         """The channel's answers under this project's defaults."""

@@ -121,8 +121,8 @@ class Plan:
         key_text = cast(column(self.features.key, "p"), "text")
         found: list[E] = [
             exp.Column(this=exp.Star(), table=exp.to_identifier("p")),
-            named(key_text, "key_text"),
-            named(draws.hashed(key_text.copy()), "h"),
+            named(key_text, "key as text"),
+            named(draws.hashed(key_text.copy()), "hash of key"),
         ]
         wanted = {
             name: (cast(value(profiles, source, "p"), "text"), type_.address)
@@ -199,7 +199,7 @@ class Plan:
             return exp.EQ(this=column("key", name), expression=self.key())
         if name.startswith("list "):
             leaf = next(leaf for leaf, alias in self.features.lists.items() if alias == name)
-            subject = self.view(0).address(leaf.channel) if leaf.channel else "key_text"
+            subject = self.view(0).address(leaf.channel) if leaf.channel else "key as text"
             return exp.EQ(this=column("member", name), expression=column(subject, "p"))
         return exp.EQ(this=column("profile", name), expression=self.key())
 

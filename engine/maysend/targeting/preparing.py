@@ -22,7 +22,8 @@ def prepare(plan: Plan, engine: Engine, *, only: E | None = None, through: int =
     if only is None:
         engine.view("people", plan.people())
     else:
-        engine.create("people", plan.people().where(only))
+        engine.create("people asked for", plan.people().where(only))
+        engine.view("people", exp.select(exp.Star()).from_(table("people asked for")))
     if plan.reads_ledger:
         engine.create("events Channel Unsubscribed", plan.events_of_ledger())
     for name, query in (*plan.behaviour(), *plan.lists()):

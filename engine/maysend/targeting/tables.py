@@ -36,10 +36,10 @@ def ledger_events(channels: Iterable[tuple[str, str]]) -> exp.Query:
     kept = [column(name, "e") for name in LEDGER_COLUMNS if name != "profile"]
 
     def matched(on: exp.Expr) -> exp.Select:
-        chosen = exp.select(named(column("key_text", "p"), "profile"), *(name.copy() for name in kept))
+        chosen = exp.select(named(column("key as text", "p"), "profile"), *(name.copy() for name in kept))
         return chosen.from_(table(LEDGER, "e")).join(table("people", "p"), on=on)
 
-    found: exp.Query = matched(exp.EQ(this=column("key_text", "p"), expression=column("profile", "e")))
+    found: exp.Query = matched(exp.EQ(this=column("key as text", "p"), expression=column("profile", "e")))
     for channel, address in channels:
         same = exp.EQ(this=column(address, "p"), expression=column("address", "e"))
         on_channel = exp.EQ(this=column("channel", "e"), expression=exp.Literal.string(channel))
