@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -138,30 +139,45 @@ def postgres(url: str = URLS["postgres"]) -> Receiver:
 
 
 def kafka() -> Receiver:
-    """The client library's own mock cluster, which lives as long as the producer that made it."""
+    """The client library's own mock cluster, which lives as long as the producer that made it.
+
+    It forgets what is older than a few megabytes, so that a thread reads what arrives as it arrives.
+    """
     confluent: Any = pytest.importorskip("confluent_kafka", reason="confluent-kafka is not installed (extra: kafka)")
     cluster = confluent.Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": 3, "log_level": 0})
     brokers = ",".join(f"{broker.host}:{broker.port}" for broker in cluster.list_topics(timeout=10).brokers.values())
     topic = f"maysend_{uuid4().hex}"
+    settings = {"bootstrap.servers": brokers, "group.id": topic, "auto.offset.reset": "earliest", "log_level": 0}
+    consumer = confluent.Consumer(settings)
+    partitions = cluster.list_topics(topic, timeout=10).topics[topic].partitions
+    consumer.assign([confluent.TopicPartition(topic, number, 0) for number in partitions])
+    arrived: SimpleQueue[bytes] = SimpleQueue()
+    ending = threading.Event()
+
+    def read() -> None:
+        while not ending.is_set():
+            for message in consumer.consume(500, 0.2):
+                if not message.error():
+                    arrived.put(message.value())
+
+    reader = threading.Thread(target=read)
+    reader.start()
 
     def received() -> list[dict[str, Any]]:
-        consumer = confluent.Consumer(
-            {"bootstrap.servers": brokers, "group.id": uuid4().hex, "auto.offset.reset": "earliest", "log_level": 0}
-        )
-        partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-        ends = {
-            number: consumer.get_watermark_offsets(confluent.TopicPartition(topic, number))[1] for number in partitions
-        }
-        consumer.assign([confluent.TopicPartition(topic, number, 0) for number in partitions])
         found = []
-        while len(found) < sum(ends.values()):
-            found += [json.loads(message.value()) for message in consumer.consume(500, 5) if not message.error()]
-        consumer.close()
-        return found
+        while True:
+            try:
+                found.append(json.loads(arrived.get(timeout=3)))
+            except Empty:
+                return found
 
-    receiver = Receiver("kafka", {"brokers": brokers, "topic": topic}, received)
-    receiver.remove = cluster.close
-    return receiver
+    def remove() -> None:
+        ending.set()
+        reader.join()
+        consumer.close()
+        cluster.close()
+
+    return Receiver("kafka", {"brokers": brokers, "topic": topic}, received, remove)
 
 
 def jsonl(path: Path) -> Receiver:

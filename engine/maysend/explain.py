@@ -81,9 +81,8 @@ def _neighbours(run: Run, campaigns: Sequence[Campaign], profile: str) -> E:
         )
         for channel in channels
     }
-    people = normalized(table("profiles", "p"), wanted)
-    chosen = exp.select(*map(column, wanted)).from_(people.subquery("p"))
-    rows = run.backend.rows(chosen.where(is_it))
+    people = normalized(table("profiles", "p"), wanted).subquery("p")
+    rows = run.backend.rows(exp.select(*map(column, wanted)).from_(people).where(is_it))
     if not rows:
         raise UnknownNameError(f'there is no profile "{profile}" in {run.project.profiles.source.location}')
     same = [
@@ -91,7 +90,8 @@ def _neighbours(run: Run, campaigns: Sequence[Campaign], profile: str) -> E:
         for address, found in zip(wanted, rows[0], strict=True)
         if found
     ]
-    return exp.or_(is_it.copy(), *same)
+    keys = run.backend.rows(exp.select(key.copy()).from_(people.copy()).where(exp.or_(is_it.copy(), *same)))
+    return exp.In(this=key.copy(), expressions=[exp.Literal.string(found) for (found,) in keys])
 
 
 class _Explainer:

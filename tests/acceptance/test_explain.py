@@ -23,11 +23,11 @@ PROFILES = [
     {"id": 3, "email": "n/a", "country": "US", "age": 40},
     {"id": 4, "email": "dora@example.com", "country": "CA", "age": 40},
     {"id": 5, "email": "ed@example.com", "country": "US", "age": 40},
-    {"id": 6, "email": "flo@example.com", "country": "US", "age": 40},
+    {"id": 6, "email": "flo@example.com", "country": "US", "age": 40, "phone": "+1 212 555 0100"},
     {"id": 7, "email": " BEN@example.com", "country": "US", "age": 40},
     {"id": 8, "email": "hal@example.com", "country": "US", "age": 40},
     {"id": 9, "email": None, "age": None},
-    {"id": 10, "email": "jo@example.com", "country": "US", "age": 41},
+    {"id": 10, "email": "jo@example.com", "country": "US", "age": 41, "phone": "+12125550100"},
     {"id": 11, "email": "kim@example.com", "country": "US", "age": 41},
 ]
 NEWS = {"title": "News", "description": "D", "channel": "email", "default": "subscribed"}
@@ -40,9 +40,10 @@ WORLD: Mapping[str, Any] = {
         "age": "integer",
         "tags": "list of text",
         "since": "date",
+        "phone": "text",
     },
     "profiles": PROFILES,
-    "channels": {"email": {"type": "email", "address": "email"}},
+    "channels": {"email": {"type": "email", "address": "email"}, "sms": {"type": "sms", "address": "phone"}},
     "groups": {
         "news": NEWS,
         "offers": {**NEWS, "title": "Offers"},
@@ -98,6 +99,7 @@ WORLD: Mapping[str, Any] = {
         "sampled": {"channel": "email", "target_cap": {"at_most": 2, "when_exceeded": "sample", "salt": "winter"}},
         "aborted": {"channel": "email", "target_cap": {"at_most": 2, "when_exceeded": "abort"}},
         "receipt": {"channel": "email", "purpose": "transactional", "ignore_unsubscribed": "the law asks for it"},
+        "text": {"channel": "sms"},
         "leavers": {"channel": "email", "subscription_groups": {"none": ["news"]}},
     },
 }
@@ -180,6 +182,7 @@ SAID = [
     (1, "invitation", "group_unsubscribed", "never subscribed to 'Club', which is opt-in"),
     (1, "leavers", "group_unsubscribed", "subscribed to 'News'"),
     (7, "held", "duplicate_address", "a profile with a smaller key has ben@example.com and passed"),
+    (10, "text", "duplicate_address", "a profile with a smaller key has +12125550100 and passed"),
     (8, "sale", "frequency_capped", "2 messages on email in the 7 days before as-of, at most 2"),
     (1, "held", "control_group", "drawn into the 100 % of salt winter"),
     (1, "aborted", "over_target_cap", "more than 2 people passed, so nobody is sent it"),

@@ -70,7 +70,7 @@ def _deliver(
         return
     said = logging.StreamHandler()
     said.addFilter(logging.Filter("maysend"))  # what a sink's client has to say, its errors say
-    logging.basicConfig(format="%(message)s", level=logging.WARNING, handlers=[said])
+    logging.basicConfig(format="%(message)s", level=logging.INFO, handlers=[said])
     running = delivery.start(project, found, ledger, only=only, follow=follow)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -49,6 +49,7 @@ class Worker(Thread):
         self._source = source
         self._open: Sink | None = None
         self._held_until = 0.0
+        self._waits = False
         self._seq = 0
         self._events: Iterator[ChannelUnsubscribed] = iter(())
         self._batch: list[CloudEvent] = []
@@ -99,9 +100,13 @@ class Worker(Thread):
             self.failure = None
             return False
         if not self._hold():
-            if self.follow:
-                return False
-            raise DeliveryError("another process delivers to it")
+            if not self.follow:
+                raise DeliveryError("another process delivers to it")
+            if not self._waits:
+                _log.info('sink "%s": another process delivers to it; waiting', self.sink.name)
+            self._waits = True
+            return False
+        self._waits = False
         if not self._batch:
             return True  # another process was here before: read again
         try:

@@ -64,8 +64,8 @@ class Code:
         """The lookup's query (``code``, then ``s<stage>_<word>``), and which words it has for each stage."""
         tried = exp.select(column("code")).from_(self.representatives.subquery("r"))
         names: dict[str, str] = {}
-        for predicate in self.predicates:
-            sql = predicate.test.sql()
+        texts = [predicate.test.sql(copy=False) for predicate in self.predicates]
+        for predicate, sql in zip(self.predicates, texts, strict=True):
             if sql not in names:
                 names[sql] = f"p{len(names)}"
                 truth = exp.Coalesce(this=predicate.test.copy(), expressions=[exp.false()])
@@ -75,10 +75,8 @@ class Code:
         for stage in sorted({predicate.stage for predicate in self.predicates}):
             for word in range(words):
                 tests = [
-                    exp.Case(
-                        ifs=[exp.If(this=column(names[p.test.sql()]), true=number(FULL))], default=number(FULL & ~mask)
-                    )
-                    for p in self.predicates
+                    exp.Case(ifs=[exp.If(this=column(names[sql]), true=number(FULL))], default=number(FULL & ~mask))
+                    for p, sql in zip(self.predicates, texts, strict=True)
                     if p.stage == stage and (mask := p.mask >> word * WORD_BITS & FULL)
                 ]
                 if tests:
@@ -124,17 +122,17 @@ def codes(
     return [*found, *_packed(rest, len(found))]
 
 
-def _way(test: E, feature: Feature) -> tuple[str, set[E]] | None:
+def _way(test: E, feature: Feature) -> tuple[str, dict[E, None]] | None:
     """How a predicate on one feature is coded, and the constants it compares with; None where it cannot be."""
     if feature.type.kind == "boolean":
-        return "truth", set()
-    constants: set[E] = set()
+        return "truth", {}
+    constants: dict[E, None] = {}
     ordered = False
     for node, compared in _comparisons(test):
         if compared is None:
             return None
         ordered = ordered or isinstance(node, _ORDERS)
-        constants.update(compared)
+        constants.update(dict.fromkeys(compared))
     if feature.type.kind in NUMBERS | TIMES and len(constants) <= _MOST_CUTS:
         return "range", constants
     return None if ordered else ("value", constants)
@@ -165,11 +163,11 @@ class _Single:
     feature: Feature
     way: str
     predicates: list[Predicate] = field(default_factory=list)
-    constants: dict[str, E] = field(default_factory=dict)
+    constants: dict[E, None] = field(default_factory=dict)
 
-    def add(self, predicate: Predicate, constants: set[E]) -> None:
+    def add(self, predicate: Predicate, constants: dict[E, None]) -> None:
         self.predicates.append(predicate)
-        self.constants |= {constant.sql(): constant for constant in constants}
+        self.constants |= constants
 
     def code(self, name: str) -> Code:
         match self.way:
@@ -197,7 +195,7 @@ class _Single:
     def _ranges(self, name: str) -> Code:
         """Code 2i+1 is the gap below the i-th cut and 2i+2 the cut itself; the last gap is open."""
         cuts = sorted(
-            ((_python(constant, self.feature.type), constant) for constant in self.constants.values()),
+            ((_python(constant, self.feature.type), constant) for constant in self.constants),
             key=lambda cut: cut[0],
         )
         cuts = [cut for index, cut in enumerate(cuts) if not index or cut[0] != cuts[index - 1][0]]
@@ -224,7 +222,7 @@ class _Single:
 
     def _values(self, name: str) -> Code:
         """Code 0 is missing, 1 any value that no predicate names, and each value named has its own."""
-        named = list(self.constants.values())
+        named = list(self.constants)
         rows: list[tuple[int, E]] = [(0, exp.null()), (1, self._other())]
         rows += [(index + 2, constant.copy()) for index, constant in enumerate(named)]
         missing = exp.If(this=self._missing(), true=small(0))
@@ -244,7 +242,7 @@ class _Single:
         return Code(name, found, self._rows(rows), self.predicates, self.feature.name, values)
 
     def _other(self) -> E:
-        values = [_python(constant, self.feature.type) for constant in self.constants.values()]
+        values = [_python(constant, self.feature.type) for constant in self.constants]
         if self.feature.type.kind == "text":
             return exp.Literal.string("?" * (max((len(value) for value in values), default=0) + 1))
         return (
