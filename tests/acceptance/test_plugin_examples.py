@@ -48,7 +48,8 @@ def test_the_brand_page_is_what_a_project_shows(tmp_path: Path, maysend: Any) ->
     project = tmp_path / "project"
     maysend("init", project, cwd=tmp_path, env=env)
     settings = project / "project.yaml"
-    settings.write_text(settings.read_text("utf-8") + "pages: {renderer: record_sleeve}\n", "utf-8")
+    shown = settings.read_text("utf-8").replace("pages: {", "pages: {renderer: record_sleeve, ")
+    settings.write_text(shown, "utf-8")
     maysend("validate", "--offline", cwd=project, env=env)
     assert 'unknown page renderer "record_sleeve"' in maysend("validate", "--offline", cwd=project, code=1).stdout
 
