@@ -42,7 +42,7 @@ check: $(STAMP)
 	$(MAKE) --no-print-directory test
 
 soak: $(STAMP)
-	$(RUN) pytest -m soak || [ $$? -eq 5 ] # 5: there is none
+	$(RUN) pytest -m soak -n auto --dist worksteal || [ $$? -eq 5 ] # 5: there is none
 
 docs: $(STAMP)
 	$(VENV)/bin/python docs/configuration.py

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,13 @@ from hypothesis import HealthCheck, given, seed, settings
 
 import oracle
 from drawing import World, worlds
-from engine import decisions
+from engine import decisions, loaded_plugins, record, write_project
+from maysend import loader, runner
+from maysend.addresses import normalizer
 from maysend.errors import InvalidProjectError, Problem
+from maysend.ledger import open_ledger
+from maysend.preferences import Preferences
+from maysend.tokens import Link
 
 Property = Callable[[World], None]
 ROUND = 10
@@ -46,6 +52,11 @@ def test_nobody_who_said_no_is_included(number: int) -> None:
     draw(number, keeps_the_law)
 
 
+@pytest.mark.parametrize("number", range(300, 303))
+def test_who_leaves_by_a_link_is_left_out(number: int) -> None:
+    draw(number, keeps_who_left_out)
+
+
 @pytest.mark.parametrize("number", range(200, 202))
 def test_a_rename_changes_no_decision(number: int) -> None:
     draw(number, survives_renames)
@@ -67,6 +78,42 @@ def keeps_the_law(world: World) -> None:
             assert all(consent.group_subscribed(profile, group) for group in clause.get("all", ()))
             if not clause or "none" in clause:
                 assert consent.channel_subscribed(profile, campaign["channel"])
+
+
+def keeps_who_left_out(world: World) -> None:
+    """Of each campaign's audience, the first person leaves by its link; nobody who left is in that campaign after."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        write_project(world, directory)
+        record(world, directory)
+        project, plugins = loader.load(directory, loaded_plugins()), loaded_plugins()
+        as_of = datetime.fromisoformat(world["as_of"])
+        try:
+            decided = runner.decide(project, as_of, plugins)
+        except InvalidProjectError as error:
+            keeps_who_left_out(without_empty_audiences(world, error.problems))
+            return
+        left = []
+        with open_ledger(project.ledger, project.root) as ledger:
+            preferences = Preferences(project, plugins.channel_types, ledger, [bytes(64)])
+            for campaign in project.campaigns.values():
+                included = [key for key, reason in decided[campaign.name].items() if reason == "included"]
+                if not included or campaign.ignore_unsubscribed:
+                    continue
+                channel = project.channels[campaign.channel]
+                normalize = normalizer(plugins.channel_types[channel.type].address)
+                found = {str(row[world.get("key", "id")]): row.get(channel.address) for row in world["profiles"]}
+                link = Link(
+                    profile=included[0],
+                    address=normalize(str(found[included[0]])),
+                    channel=campaign.channel,
+                    campaign=campaign.name,
+                    groups=campaign.groups.asks_for if campaign.groups else (),
+                )
+                ledger.append(preferences.leaving(link, "one_click"))
+                left.append((campaign.name, included[0]))
+        decided = runner.decide(project, as_of, plugins)
+        assert all(decided[campaign][profile] != "included" for campaign, profile in left)
 
 
 def survives_renames(world: World) -> None:
