@@ -191,7 +191,7 @@ class DuckDB:
         if path.endswith((".json", ".jsonl", ".ndjson", ".json.gz")):
             return self._connection.read_json(path)
         self._check_columns(source)
-        return self._connection.read_parquet(path, union_by_name=True)
+        return self._connection.read_parquet(path, union_by_name=True, hive_partitioning=True)
 
     def _files(self, source: Source) -> list[str]:
         """The files of a path or glob. Raises SourceError where there are none."""

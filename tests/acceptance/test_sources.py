@@ -1,0 +1,112 @@
+"""The same people from every kind of source: CSV, JSON, Parquet, globs, Hive partitions, structs, a ``.sql`` file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from maysend import loader, plugins, runner
+from maysend.errors import InvalidProjectError
+from maysend.ledger import open_ledger
+
+PEOPLE = """
+    SELECT * FROM (VALUES
+        (1, 'a@x.org', 'FR', 30, 'Paris'), (2, 'b@x.org', 'FR', NULL, 'Lyon'), (3, 'c@x.org', 'DE', 50, 'Bonn')
+    ) AS t(id, email, country, age, city)
+"""
+TYPES = "columns: {id: integer, age: integer}"
+
+
+def copy(query: str, file: Path, options: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY ({query}) TO '{file}' ({options})").fetchall()
+
+
+def csv(root: Path) -> str:
+    copy(PEOPLE, root / "people.csv", "FORMAT csv, HEADER")
+    return f"{{source: people.csv, key: id, {TYPES}}}"
+
+
+def json(root: Path) -> str:
+    copy(PEOPLE, root / "people.json", "FORMAT json")
+    return "{source: people.json, key: id}"
+
+
+def parquet(root: Path) -> str:
+    copy(PEOPLE, root / "people.parquet", "FORMAT parquet")
+    return "{source: people.parquet, key: id}"
+
+
+def glob(root: Path) -> str:
+    for number in (1, 2, 3):
+        copy(f"SELECT * FROM ({PEOPLE}) WHERE id = {number}", root / f"parts/{number}.parquet", "FORMAT parquet")
+    return '{source: "parts/*.parquet", key: id}'
+
+
+def hive(root: Path) -> str:
+    copy(PEOPLE, root / "lake", "FORMAT parquet, PARTITION_BY (country)")
+    return '{source: "lake/**/*.parquet", key: id}'
+
+
+def query(root: Path) -> str:
+    copy(PEOPLE, root / "data/people.parquet", "FORMAT parquet")
+    (root / "people.sql").write_text("WITH p AS (SELECT * FROM 'data/people.parquet') SELECT * FROM p WHERE id > 0\n")
+    return "{source: people.sql, key: id}\nfolders: [data]"
+
+
+def decided(root: Path, profiles: str, where: str) -> dict[str, str]:
+    """Every profile's reason for one campaign whose audience is ``where``."""
+    (root / "project.yaml").write_text(f"profiles: {profiles}\nledger: sqlite:///ledger.db\n")
+    for name, text in {
+        "channels/email.yaml": "{type: email, address: email}",
+        "segments/s.yaml": f"where: {where}",
+        "campaigns/c.yaml": "{channel: email, audience: {include: [s]}}",
+    }.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(text + "\n")
+    loaded = plugins.load()
+    open_ledger("sqlite:///ledger.db", root, create=True).close()
+    return runner.decide(loader.load(root, loaded), datetime(2026, 1, 1, tzinfo=UTC), loaded)["c"]
+
+
+@pytest.mark.parametrize("source", [csv, json, parquet, glob, hive, query], ids=lambda source: source.__name__)
+def test_the_same_people_from_every_source(source: Callable[[Path], str], tmp_path: Path) -> None:
+    found = decided(
+        tmp_path, source(tmp_path), "{all: [{property: country, equals: FR}, {property: age, at_least: 18}]}"
+    )
+    assert found == {"1": "included", "2": "not_in_audience", "3": "not_in_audience"}
+
+
+def test_a_field_of_a_struct_by_its_dotted_name(tmp_path: Path) -> None:
+    nested = f"SELECT id, email, {{'country': country, 'home': {{'city': city}}}} AS place FROM ({PEOPLE})"
+    copy(nested, tmp_path / "people.parquet", "FORMAT parquet")
+    where = "{any: [{property: place.country, equals: DE}, {property: place.home.city, equals: Lyon}]}"
+    found = decided(tmp_path, "{source: people.parquet, key: id}", where)
+    assert found == {"1": "not_in_audience", "2": "included", "3": "included"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("SELECT * FROM 'elsewhere/people.parquet'", 'reads "elsewhere/people.parquet", outside the declared folders'),
+        ("SELECT * FROM 'data/../people.parquet'", "outside the declared folders"),
+        ("SELECT now() AS id", "not the same each time"),
+        ("SELECT 1; SELECT 2", "one SELECT and nothing else"),
+        ("COPY (SELECT 1) TO 'data/x.csv'", "one SELECT and nothing else"),
+        ("SELECT * FROM read_text('data/people.parquet')", "only files of the declared folders"),
+        ("SELECT * FROM duckdb_settings()", "only files of the declared folders"),
+    ],
+)
+def test_a_query_reads_declared_folders_alone(text: str, said: str, tmp_path: Path) -> None:
+    profiles = query(tmp_path)
+    (tmp_path / "people.sql").write_text(text)
+    with pytest.raises(InvalidProjectError) as error:
+        decided(tmp_path, profiles, "{property: country, equals: FR}")
+    (problem,) = error.value.problems
+    assert "people.sql: " in problem.message
+    assert said in problem.message
