@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import csv
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sqlglot import exp
 
-from .addresses import normalizer
+from .addresses import normalized
+from .backends.backend import Backend
 from .backends.duckdb import DuckDB
-from .errors import OutputError
+from .columns import Kind, Table
 from .hookspecs import ChannelType
-from .ledger import Ledger, Subject
 from .model import Channel, Project
-from .status import Standing, statuses
-from .trees import named
+from .output import replaced
+from .targeting.features import address_column, as_key, value
+from .targeting.standings import Standing
+from .trees import cast, column, has, named, number, table
 
-PART = 2_000
-"""Profiles whose answers are read together."""
+E = exp.Expr
 
 
 def write(file: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
@@ -27,72 +27,65 @@ def write(file: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
 
     Raises OutputError where it cannot be written.
     """
-    unfinished = file.with_name(f".{file.name}.unfinished{file.suffix}")
-    try:
-        count = (_write_parquet if file.suffix == ".parquet" else _write_csv)(unfinished, columns, rows)
-        os.replace(unfinished, file)
-    except OSError as error:
-        raise OutputError(f"{file}: cannot be written: {error.strerror}") from None
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return count
+    with replaced(file) as unfinished:
+        return (_write_parquet if file.suffix == ".parquet" else _write_csv)(unfinished, columns, rows)
 
 
-def subscription_groups(
-    project: Project, channel_types: Mapping[str, ChannelType], ledger: Ledger
-) -> tuple[list[str], Iterator[Sequence[object]]]:
-    """Columns and rows of every profile's status: its key, then a column per group, Subscribed or Unsubscribed."""
-    columns = [project.profiles.key, *sorted(project.groups)]
-    return columns, _statuses(project, channel_types, ledger)
+def write_subscription_groups(
+    file: Path, project: Project, channel_types: Mapping[str, ChannelType], profiles: Table, backend: Backend
+) -> int:
+    """Write every profile's status to a CSV or Parquet file, whole or not at all; return how many there are.
+
+    Columns are the key, as text, and each group: Subscribed or Unsubscribed. The backend has the relations ``profiles``
+    and ``answers``. Raises OutputError where the file cannot be written.
+    """
+    query = _subscription_groups(project, channel_types, profiles, backend)
+    with replaced(file) as unfinished:
+        backend.write(query, unfinished)
+    ((count,),) = backend.rows(exp.select(exp.Count(this=exp.Star())).from_(table("profiles")))
+    return int(count)
 
 
-def _statuses(project: Project, channel_types: Mapping[str, ChannelType], ledger: Ledger) -> Iterator[Sequence[object]]:
-    channels = sorted(project.channels.values(), key=lambda channel: channel.name)
-    steps = [normalizer(channel_types[channel.type].address) for channel in channels]
-    for part in _profiles(project, channels):
-        people: list[tuple[object, list[tuple[Subject, Subject]]]] = []
-        for key, *addresses in part:
-            normal = [
-                step(str(found)) if found is not None else None for step, found in zip(steps, addresses, strict=True)
-            ]
-            people.append((key, [_subjects(c, address, key) for c, address in zip(channels, normal, strict=True)]))
-        standings = ledger.standings({s for _, subjects in people for pair in subjects for s in pair if s.value})
-        for key, subjects in people:
-            status: dict[str, bool] = {}
-            for channel, (address, profile) in zip(channels, subjects, strict=True):
-                levels = standings.get(address, Standing()), standings.get(profile, Standing())
-                status |= statuses(*levels, _defaults(project, channel))
-            yield [key, *("Subscribed" if status[name] else "Unsubscribed" for name in sorted(project.groups))]
-
-
-def _profiles(project: Project, channels: Sequence[Channel]) -> Iterator[list[tuple[object, ...]]]:
-    """Every profile's key and its address on each channel, by key, some at a time."""
-    place = exp.column("place", quoted=True)
-    wanted = [project.profiles.key, *(channel.address for channel in channels)]
-    with DuckDB() as backend:
-        backend.open("profiles", project.profiles.source)
-        numbered = exp.Window(
-            this=exp.RowNumber(), order=exp.Order(expressions=[exp.Ordered(this=exp.column(wanted[0], quoted=True))])
+def _subscription_groups(
+    project: Project, channel_types: Mapping[str, ChannelType], profiles: Table, backend: Backend
+) -> exp.Query:
+    """The profiles by key, with the words that their answers fold into looked up as a text per group."""
+    own = column(project.profiles.key, "p")
+    kind = profiles[project.profiles.key].kind
+    key_kind: Kind = "integer" if kind == "integer" else "text"
+    channels = [channel for channel in project.channels.values() if project.groups_of(channel.name)]
+    wanted = {
+        address_column(channel): (
+            cast(value(profiles, channel.address, "p"), "text"),
+            channel_types[channel.type].address,
         )
-        selected = [named(exp.column(name, quoted=True), f"c{n}") for n, name in enumerate(wanted)]
-        backend.create("people", exp.select(named(numbered, "place"), *selected).from_(exp.to_table("profiles")))
-        shown = [exp.column(f"c{n}", quoted=True) for n in range(len(wanted))]
-        start = 0
-        while True:
-            within = exp.and_(place.copy() > start, place.copy() <= start + PART)
-            part = backend.rows(exp.select(*shown).from_(exp.to_table("people")).where(within).order_by(place.copy()))
-            if not part:
-                return
-            yield part
-            start += PART
+        for channel in channels
+    }
+    people = exp.select(exp.Column(this=exp.Star(), table=exp.to_identifier("p")))
+    backend.view("people", people.from_(normalized(table("profiles", "p"), wanted).subquery("p")))
+    query = exp.select().from_(table("profiles", "p"))
+    shown: dict[str, E] = {}
+    for channel in channels:
+        standing = _standing(project, channel)
+        slots = {group: standing.slot(group) for group in standing.defaults}
+        subject = as_key(column("subject", "s"), "text", key_kind)
+        key = as_key(own, kind, key_kind)
+        backend.create(standing.alias, standing.fold(key.copy(), subject, by_address=True))
+        same = exp.EQ(this=key.copy(), expression=column("key", standing.alias))
+        query = query.join(table(standing.alias), on=same, join_type="left")
+        for group, (word, bit) in slots.items():
+            default = number(standing.default(word))
+            answered = exp.Coalesce(this=column(f"w{word}", standing.alias), expressions=[default])
+            yes, no = (exp.Literal.string(text) for text in ("Subscribed", "Unsubscribed"))
+            shown[group] = exp.Case(ifs=[exp.If(this=has(answered, bit), true=yes)], default=no)
+    columns = [named(cast(own.copy(), "text"), project.profiles.key)]
+    columns += [named(shown[group], group) for group in sorted(shown)]
+    return query.select(*columns).order_by(own.copy())
 
 
-def _subjects(channel: Channel, address: str | None, key: object) -> tuple[Subject, Subject]:
-    return Subject(channel.name, "address", address or ""), Subject(channel.name, "profile", str(key))
-
-
-def _defaults(project: Project, channel: Channel) -> dict[str, bool]:
-    return {group.name: group.default == "subscribed" for group in project.groups_of(channel.name)}
+def _standing(project: Project, channel: Channel) -> Standing:
+    defaults = {group.name: group.default == "subscribed" for group in project.groups_of(channel.name)}
+    return Standing(f"standing {channel.name}", channel.name, address_column(channel), defaults)
 
 
 def _write_csv(file: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> int:

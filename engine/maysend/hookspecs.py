@@ -246,13 +246,15 @@ class FeedbackParser:
     ``settings`` is a JSON Schema (an object's ``properties``) for further keys in the YAML; ``required`` names those
     that must be there. ``parse`` takes the settings, the headers (names in lower case) and the body. It returns a
     report for each permanent failure, none for soft bounces, and raises FeedbackError for what it cannot verify or
-    read.
+    read. ``read``, if given, does so with a report that comes as a file, which needs no settings and no verification:
+    ``maysend import --format <name>``.
     """
 
     name: str
     parse: Callable[[Mapping[str, Any], Mapping[str, str], bytes], Sequence[Report]]
     settings: Mapping[str, Any] = field(default_factory=dict)
     required: tuple[str, ...] = ()
+    read: Callable[[bytes], Sequence[Report]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

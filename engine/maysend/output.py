@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 from types import TracebackType
@@ -28,7 +30,7 @@ class Output:
 
     def __enter__(self) -> Self:
         try:
-            if self.directory.is_dir() and any(self.directory.iterdir()) and not _is_ours(self.directory / MANIFEST):
+            if self.directory.is_dir() and any(self.directory.iterdir()) and not manifest_in(self.directory):
                 raise OutputError(f"{self.directory}: holds files that maysend did not write; choose another --out")
             if self.directory.exists() and not self.directory.is_dir():
                 raise OutputError(f"{self.directory}: is not a directory; choose another --out")
@@ -63,9 +65,10 @@ class Output:
         self.file(MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
     def _move_in(self) -> None:
-        for written in self._beside.iterdir():
-            with written.open("rb") as file:
-                os.fsync(file.fileno())
+        for written in self._beside.rglob("*"):
+            if written.is_file():
+                with written.open("rb") as file:
+                    os.fsync(file.fileno())
         before = self._beside.with_name(f"{self._beside.name}.before")
         if self.directory.exists():
             self.directory.rename(before)
@@ -78,9 +81,36 @@ class Output:
         shutil.rmtree(before, ignore_errors=True)
 
 
-def _is_ours(manifest: Path) -> bool:
+@contextmanager
+def replaced(file: Path) -> Iterator[Path]:
+    """A file to write beside ``file``, that takes its place where the block ends well and is gone where it does not.
+
+    Raises OutputError, about ``file``, where it cannot be written.
+    """
+    beside = file.with_name(f".{token_hex(4)}.{file.name}")
     try:
-        found = json.loads(manifest.read_text(encoding="utf-8"))
+        yield beside
+        with beside.open("rb") as written:
+            os.fsync(written.fileno())
+        beside.replace(file)
+    except OSError as error:
+        raise OutputError(f"{file}: cannot be written: {error.strerror}") from None
+    except OutputError as error:
+        raise OutputError(f"{file}: {str(error).removeprefix(f'{beside.name}: ')}") from None
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write a file whole or not at all. Raises OutputError where it cannot be written."""
+    with replaced(file) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+def manifest_in(directory: Path) -> dict[str, Any] | None:
+    """The manifest of the run that wrote ``directory``, or None where none did."""
+    try:
+        found = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False
-    return isinstance(found, dict) and "maysend" in found
+        return None
+    return found if isinstance(found, dict) and "maysend" in found else None

@@ -1,4 +1,4 @@
-"""Complaints in the Abuse Reporting Format (RFC 5965), one message a file: ``curl --data-binary @complaint.eml``."""
+"""Complaints in the Abuse Reporting Format (RFC 5965), one message a post or a file."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -14,14 +14,18 @@ _COMPLAINTS = ("abuse", "fraud", "not-spam", "opt-out", "other", "virus")
 
 @hookimpl
 def register_feedback_parsers() -> list[FeedbackParser]:
-    """``POST /feedback/arf`` with the secret in the header Authorization."""
+    """``POST /feedback/arf`` with the secret in the header Authorization, and ``maysend import complaint.eml``."""
     secret = {"type": "string", "minLength": 1, "description": "The shared secret, from the environment: `${NAME}`."}
-    return [FeedbackParser(name="arf", parse=_parse, settings={"secret": secret}, required=("secret",))]
+    return [FeedbackParser(name="arf", parse=_parse, settings={"secret": secret}, required=("secret",), read=_read)]
 
 
 def _parse(settings: Mapping[str, Any], headers: Mapping[str, str], body: bytes) -> Sequence[Report]:
     if not is_authorized(headers, settings["secret"]):
         raise FeedbackError("the secret is wrong", 401)
+    return _read(body)
+
+
+def _read(body: bytes) -> Sequence[Report]:
     parts = {part.get_content_type(): part for part in message_from_bytes(body).walk()}
     report = _inside(parts.get("message/feedback-report"))
     kind = str(report.get("feedback-type", "")).strip().lower()

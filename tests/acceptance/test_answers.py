@@ -17,6 +17,7 @@ import pytest
 
 Run = Callable[..., Any]
 
+SAMPLE = Path(__file__).parents[1] / "samples" / "arf_complaint.eml"
 PROJECT = {
     "project.yaml": "title: A\nprofiles: {source: p.csv, key: id}\n",
     "channels/email.yaml": "type: email\naddress: mail\n",
@@ -29,11 +30,11 @@ NEITHER = {"news": "Subscribed", "offers": "Unsubscribed"}
 
 
 @pytest.fixture
-def project(tmp_path: Path, maysend: Run) -> Path:
+def project(tmp_path: Path, here: Run) -> Path:
     for name, text in PROJECT.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    maysend("init", cwd=tmp_path)
+    here("init", cwd=tmp_path)
     return tmp_path
 
 
@@ -77,6 +78,11 @@ def test_leaving_and_returning(project: Path, maysend: Run, maysend_json: Run) -
         (["status", "--address", "a@x.org", "--profile", "1"], "say who: either --address or --profile"),
         (["history"], "say who: either --address or --profile"),
         (["import", "p.csv", "--channel", "email"], "--channel and --group go with --format"),
+        (
+            ["import", "p.csv", "--format", "arff"],
+            '"arff" is none of arf, clevertap, listmonk, mailchimp, sendgrid, ses',
+        ),
+        (["import", "x.eml", "--group", "news"], "--group does not go with reports"),
         (["export", "--out", "answers.xlsx"], "ends in neither .csv nor .parquet"),
         (["erase"], "say who: --address, --profile, or both"),
     ],
@@ -106,6 +112,91 @@ def test_a_file_of_answers(project: Path, maysend: Run, maysend_json: Run) -> No
     told = maysend("import", "answers.csv", cwd=project, code=1)
     assert told.stdout == "2 read: 0 changed, 1 unchanged, 1 refused\n"
     assert "row 2: there is no subscription group" in told.stderr
+
+
+def test_complaint_mails_are_feedback(project: Path, maysend: Run, maysend_json: Run) -> None:
+    """One by one, from a mailbox, and from a directory; what is no complaint is refused, and the others are heard."""
+    complaint = SAMPLE.read_bytes()
+    told = maysend_json("import", SAMPLE, cwd=project)
+    assert told == {"read": 1, "changed": 1, "unchanged": 0, "refused": []}
+    (event,) = maysend_json("history", "--address", "home@x.org", cwd=project)["events"]
+    assert (event["source"], event["type"], event["reason"]) == ("feedback", "spam", "abuse report")
+    assert (event["occurred_at"], event["group"]) == ("2024-05-01T12:00:00.000000Z", None)
+    others = [complaint.replace(b"Home@x.org", f"p{number}@x.org".encode()) for number in range(2)]
+    ahead = complaint.replace(b"Home@x.org", b"p2@x.org").replace(b"May 2024", b"May 2124")
+    (project / "all.mbox").write_bytes(b"".join(b"From x Thu Jan  1 00:00:00 2024\n" + mail + b"\n" for mail in others))
+    told = maysend_json("import", "all.mbox", "--format", "arf", cwd=project)
+    assert (told["changed"], told["refused"]) == (2, [])
+    (project / "mails").mkdir()
+    for name, mail in {"1.eml": complaint, "2": ahead, "3.txt": b"Subject: lunch?\n\nAt one?"}.items():
+        (project / "mails" / name).write_bytes(mail)
+    told = maysend_json("import", "mails", "--format", "arf", "--channel", "email", cwd=project, code=1)
+    (refused,) = told["refused"]
+    assert (told["read"], told["changed"], told["unchanged"]) == (3, 1, 1)
+    assert (refused["row"], refused["message"].startswith("3.txt: is not a report in the Abuse")) == (3, True)
+    (event,) = maysend_json("history", "--address", "p2@x.org", cwd=project)["events"]
+    assert event["occurred_at"] < "2124"  # from the future: taken for now
+    assert "cannot be read: No such file" in maysend("import", "gone.eml", cwd=project, code=1).stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["validate"],
+        ["evaluate", "--out", "out"],
+        ["explain", "daily", "1"],
+        ["status", "--profile", "1"],
+        ["history", "--profile", "1"],
+        ["history", "--verify"],
+        ["unsubscribe", "email", "--profile", "1"],
+        ["resubscribe", "email", "--profile", "1"],
+        ["import", "p.csv"],
+        ["export", "--out", "answers.csv"],
+        ["export", "--profiles", "--out", "answers.csv"],
+        ["erase", "--profile", "1"],
+        ["deliver"],
+    ],
+    ids=" ".join,
+)
+def test_a_missing_ledger_is_never_an_empty_one(project: Path, here: Run, command: list[str]) -> None:
+    (project / ".maysend" / "ledger.db").unlink()
+    said = here(*command, cwd=project, code=1)
+    assert "is missing; run `maysend init`" in said.stdout + said.stderr
+    assert not list((project / ".maysend").glob("ledger*"))
+    assert not (project / "out").exists()
+    assert not (project / "answers.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("default: unsubscribed", '"unsubscribed" would move 3 people who never answered'),
+        ("channel: letter", 'subscription group "news" was on channel "email", and its answers stay there'),
+        (None, 'subscription group "news" is in the ledger and no longer here'),
+    ],
+    ids=["flipped default", "moved group", "deleted group"],
+)
+def test_what_would_bring_people_back_in_silence_stops_every_run(
+    project: Path, here: Run, line: str | None, told: str
+) -> None:
+    (project / "channels" / "letter.yaml").write_text("type: email\naddress: mail\n")
+    (project / "campaigns" / "daily.yaml").write_text("title: D\nchannel: email\n")
+    file = project / "subscription_groups" / "news.yaml"
+    if line is None:
+        file.unlink()
+    else:
+        kept = [old for old in file.read_text().splitlines() if old.partition(":")[0] != line.partition(":")[0]]
+        file.write_text("\n".join([*kept, line]))
+    for command in (
+        ["validate"],
+        ["evaluate", "--out", "out"],
+        ["explain", "daily", "1"],
+        ["export", "--profiles", "--out", "answers.csv"],
+    ):
+        said = here(*command, cwd=project, code=1)
+        assert told in said.stdout + said.stderr, command
+    assert not (project / "out").exists()
+    assert not (project / "answers.csv").exists()
 
 
 def test_exports(project: Path, maysend: Run, maysend_json: Run) -> None:

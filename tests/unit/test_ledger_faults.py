@@ -224,16 +224,17 @@ class _Proxy:
             threading.Thread(target=self._back, args=(upstream, client), daemon=True).start()
 
     def _forward(self, client: socket.socket, upstream: socket.socket) -> None:
-        while data := _receive(client):
-            if self._moment and b"COMMIT" in data:
-                moment, self._moment = self._moment, None
-                if moment == "after":
-                    self._deaf.add(client)
-                    upstream.sendall(data)
-                    self.has_cut.wait(10)
-                self.has_cut.set()
-                break
-            upstream.sendall(data)
+        with suppress(OSError):  # the other side hung up first
+            while data := _receive(client):
+                if self._moment and b"COMMIT" in data:
+                    moment, self._moment = self._moment, None
+                    if moment == "after":
+                        self._deaf.add(client)
+                        upstream.sendall(data)
+                        self.has_cut.wait(10)
+                    self.has_cut.set()
+                    break
+                upstream.sendall(data)
         _hang_up(client)
         _hang_up(upstream)
 

@@ -12,7 +12,7 @@ from sqlalchemy import delete, update
 
 from maysend.errors import LedgerError
 from maysend.events import Fact
-from maysend.ledger import AnswerRow, Ledger, Subject, open_ledger, rehearse, stores
+from maysend.ledger import AnswerRow, DeadLetter, Ledger, Subject, open_ledger, rehearse, stores
 from maysend.ledger.tables import events, status
 
 KEY = "a secret that is never rotated"
@@ -121,6 +121,26 @@ def test_an_erased_person_is_gone_and_the_chain_still_verifies(
             assert file.suffix != ".db" or b"p2@x.org" in file.read_bytes()
 
 
+def test_no_dead_letter_and_no_error_names_an_erased_person(
+    ledger: Ledger, key: str, ledger_url: str, tmp_path: Path
+) -> None:
+    """Neither those of their events, nor those of others in which a receiver mentions them, in any file."""
+    sinks, now = ledger.cursors("here"), datetime.now(UTC)
+    sinks.hold("crm")
+    reasons = ["550 no mailbox", "too long", "merged into P0@x.org", "100 % of p3_x@x.org"]
+    sinks.advance("crm", 4, [DeadLetter(seq, f"e{seq}", told, now) for seq, told in enumerate(reasons, 1)])
+    sinks.fail("crm", "timeout after p0@x.org")
+    ledger.erase([Subject("email", "profile", "p0"), Subject("email", "address", "% of p3%")])
+    cursor = sinks.read("crm")
+    gone = "erased with the person it was about"
+    assert [letter.reason for letter in cursor.dead_letters] == [gone, "too long", gone, "100 % of p3_x@x.org"]
+    assert cursor.error == gone
+    assert ledger.verify().faults == []
+    if ledger_url.startswith("sqlite"):
+        ledger.close()
+        assert not [file for file in tmp_path.iterdir() if b"p0@x.org" in file.read_bytes()]
+
+
 def test_the_no_of_an_erased_person_holds_until_they_return(ledger: Ledger, key: str) -> None:
     people = [Subject("email", "address", "p1@x.org"), Subject("email", "profile", "p1")]
     everybody = [*people, Subject("email", "profile", "p2"), Subject("email", "address", "new@x.org")]
@@ -163,7 +183,8 @@ def test_an_old_file_does_not_bring_back_who_was_erased(ledger: Ledger, key: str
     assert heard[2]
     assert (heard[2].address, heard[2].profile) == (None, "heir")
     late = fact(None, subscribed=True, address="p1@x.org", source="import", occurred_at=datetime.now(UTC))
-    assert ledger.overturns_own_choice([late]) == [True]
+    assert ledger.take_in([late]) == (0, [0])
+    assert ledger.take_in([late], allow_resubscribe=True) == (1, [])
 
 
 def test_erasing_needs_a_key_and_the_same_one_from_then_on(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlglot import exp
 
+import large_ledger
 from maysend import loader, plugins, snapshot
 from maysend.backends.duckdb import DuckDB
 from maysend.events import Fact
@@ -148,6 +149,20 @@ def test_whoever_was_erased_and_is_asked_about_has_their_no(
             ("email", "address", "ann@x.org", "", -1, False, 0),
             ("email", "profile", "3", "", -1, False, 0),
         ]
+
+
+@pytest.mark.soak
+def test_a_refresh_costs_its_tail_and_a_first_snapshot_no_more_memory(tmp_path: Path) -> None:
+    """A million events here; `python tests/large_ledger.py 10000000` for more."""
+    count = 1_000_000
+    found = large_ledger.measure(count, tmp_path)
+    assert (found["first"]["answers"], found["first"]["seq"]) == (count, count)
+    assert (found["refresh"]["answers"], found["refresh"]["seq"]) == (
+        count + large_ledger.TAIL,
+        count + large_ledger.TAIL,
+    )
+    assert max(run["bytes"] for run in found.values()) < 1 << 30
+    assert found["refresh"]["seconds"] * 3 < found["first"]["seconds"]
 
 
 def test_a_snapshot_beside_writers_loses_nothing(

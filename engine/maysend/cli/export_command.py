@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from .. import exporting, plugins
+from .. import exporting, plugins, runner
 from ..importing.rows import COLUMNS
 from ..ledger import open_ledger
-from .options import as_of_option, json_option, load, moment, print_json, project_option
+from ..model import Project
+from .options import as_of_option, json_option, load, moment, print_json, progress, project_option
 
 
 @click.command()
@@ -28,12 +30,20 @@ def command(root: Path, as_json: bool, out: Path, profiles: bool, as_of: str | N
     if profiles and as_of:
         raise click.UsageError("--profiles is the status now; leave --as-of out")
     project = load(root)
-    with open_ledger(project.ledger, project.root) as ledger:
-        if profiles:
-            count = exporting.write(out, *exporting.subscription_groups(project, plugins.load().channel_types, ledger))
-        else:
+    if profiles:
+        count = _write_profiles(project, out)
+    else:
+        with open_ledger(project.ledger, project.root) as ledger:
             count = exporting.write(out, COLUMNS, ledger.answers_at(moment(as_of, project)))
     if as_json:
         print_json({"file": str(out), "rows": count})
     else:
         click.echo(f"{count:,} {'profiles' if profiles else 'answers'} written to {out}")
+
+
+def _write_profiles(project: Project, out: Path) -> int:
+    found = plugins.load()
+    with progress() as told, runner.opened(project, datetime.now(UTC), found, progress=told) as run:
+        told("writing every profile's status")
+        kinds = run.catalog.profiles or {}
+        return exporting.write_subscription_groups(out, project, found.channel_types, kinds, run.backend)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,9 +14,11 @@ import click
 
 from .. import plugins
 from ..errors import LedgerMissingError
+from ..events import Source
+from ..hookspecs import FeedbackParser
 from ..importing import Outcome, import_answers
 from ..importing.files import answers
-from ..importing.formats import FORMATS, foreign
+from ..importing.formats import FORMATS, foreign, reported
 from ..importing.rows import Row
 from ..ledger import Ledger, open_ledger
 from ..model import Project
@@ -30,7 +34,12 @@ SHOWN = 20
 @click.option("--create", is_flag=True, help="Make the ledger if it is missing.")
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
 @click.option("--allow-resubscribe", is_flag=True, help="Also bring back people who left by their own choice.")
-@click.option("--format", "service", type=click.Choice(sorted(FORMATS)), help="FILE is this service's export.")
+@click.option(
+    "--format",
+    "service",
+    metavar="NAME",
+    help=f"FILE is an export of {', '.join(sorted(FORMATS))}, or mails with reports (arf, the default for .eml).",
+)
 @click.option("--channel", metavar="NAME", help="With --format: the channel it is about (default: the only one).")
 @click.option(
     "--group", "groups", multiple=True, metavar="[THEIRS=]OURS", help="With --format: which group of ours theirs is."
@@ -55,17 +64,32 @@ def command(
 
     With --format, FILE is what another service exports (CSV or JSON). A group of theirs that has the name of ours needs
     no --group; --group OURS alone is for a file that names none.
+
+    With --format arf, FILE is a complaint mail (RFC 5965), a directory of them, or a mailbox (.mbox). They are recorded
+    as feedback, like those that are posted to /feedback/arf.
     """
-    project = load(root)
-    rows = _foreign(project, file, service, channel, groups) if service else answers(file)
+    project, found = load(root), plugins.load()
+    service = service or ("arf" if file.suffix == ".eml" else None)
     if not service and (channel or groups):
         raise click.UsageError("--channel and --group go with --format; answers name their own")
+    source: Source = "import"
+    if service is None:
+        rows = answers(file)
+    elif service in FORMATS:
+        rows = _foreign(project, file, service, channel, groups)
+    elif groups:
+        raise click.UsageError("--group does not go with reports: they are about the whole channel")
+    else:
+        source = "feedback"
+        rows = reported(file, _parser(found, service), find_channel(project, channel).name, datetime.now(UTC))
+    gc.set_threshold(100_000)  # rows are many and make no cycles: looking for some took a tenth of the time
     with _opened(project, create=create, dry_run=dry_run) as ledger, progress() as tell:
         outcome = import_answers(
             project,
-            plugins.load().channel_types,
+            found.channel_types,
             ledger,
             rows,
+            source=source,
             dry_run=dry_run,
             allow_resubscribe=allow_resubscribe,
             progress=lambda so_far: tell(_summary(so_far)),
@@ -78,6 +102,15 @@ def command(
         _show(outcome, dry_run=dry_run)
     if outcome.refused:
         raise SystemExit(1)
+
+
+def _parser(found: plugins.Plugins, name: str) -> FeedbackParser:
+    """The feedback parser of that name that reads files."""
+    readers = {parser.name: parser for parser in found.feedback_parsers.values() if parser.read}
+    if name not in readers:
+        known = sorted([*FORMATS, *readers])
+        raise click.BadParameter(f'"{name}" is none of {", ".join(known)}', param_hint="--format")
+    return readers[name]
 
 
 def _foreign(project: Project, file: Path, service: str, channel: str | None, groups: tuple[str, ...]) -> Iterator[Row]:

@@ -7,14 +7,14 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from ..events import Fact, microseconds
+from ..events import Fact, Source, microseconds
 from ..hookspecs import ChannelType
 from ..ledger import Ledger, rehearse
 from ..model import Project
-from .rows import Refused, Row, RowReader
+from .rows import Answer, Refused, Row, RowReader
 from .sorting import chunks, sort
 
-PART = 2_000
+PART = 10_000
 """Rows that are recorded in one transaction."""
 
 _LATE = 1 << 62  # rows without a date are answers of now: they come after all others
@@ -36,51 +36,47 @@ def import_answers(
     ledger: Ledger,
     rows: Iterable[Row],
     *,
+    source: Source = "import",
     dry_run: bool = False,
     allow_resubscribe: bool = False,
     progress: Callable[[Outcome], None] = lambda _: None,
 ) -> Outcome:
-    """Record the answers in ``rows``; with ``dry_run``, find out what that would do and record nothing.
+    """Record the answers in ``rows`` as ``source``'s; with ``dry_run``, find out what that would do and record nothing.
 
     Memory is bounded by the refused rows. What is recorded before an error stays recorded, and a second try finds it
     unchanged. Without ``allow_resubscribe`` a yes is refused that would overturn the person's own no.
     """
     outcome = Outcome()
-    reader = RowReader(project, channel_types, datetime.now(UTC))
-    facts = _facts(rows, reader, outcome, progress)
+    reader = RowReader(project, channel_types, datetime.now(UTC), source)
+    answers = _answers(rows, reader, outcome, progress)
     with rehearse(ledger) if dry_run else nullcontext(ledger) as target:
-        for part in chunks(sort(facts), PART):
-            heard = part if allow_resubscribe else _without_own_choices(target, part, outcome)
-            changed = sum(event is not None for event in target.append([fact for _, _, fact in heard]))
+        for part in chunks(sort(answers), PART):
+            facts = [reader.fact(answer) for _, _, answer in part]
+            changed, refused = target.take_in(facts, allow_resubscribe=allow_resubscribe)
             outcome.changed += changed
-            outcome.unchanged += len(heard) - changed
+            outcome.unchanged += len(part) - changed - len(refused)
+            outcome.refused += [_refused(part[place][1], facts[place]) for place in refused]
             progress(outcome)
     outcome.refused.sort()
     return outcome
 
 
-def _facts(
+def _answers(
     rows: Iterable[Row], reader: RowReader, outcome: Outcome, progress: Callable[[Outcome], None]
-) -> Iterator[tuple[int, int, Fact]]:
+) -> Iterator[tuple[int, int, Answer]]:
+    """What the rows say, each with its time (in microseconds) and its number."""
     for number, row in enumerate(rows, 1):
         outcome.read = number
         if number % PART == 0:
             progress(outcome)
         try:
-            fact = reader.fact(row)
+            answer = reader.answer(row)
         except ValueError as reason:
             outcome.refused.append(Refused(number, str(reason)))
             continue
-        yield (microseconds(fact.occurred_at) if fact.occurred_at else _LATE), number, fact
+        yield (microseconds(answer.occurred_at) if answer.occurred_at else _LATE), number, answer
 
 
-def _without_own_choices(
-    ledger: Ledger, part: list[tuple[int, int, Fact]], outcome: Outcome
-) -> list[tuple[int, int, Fact]]:
-    overturning = ledger.overturns_own_choice([fact for _, _, fact in part])
-    for (_, number, fact), refused in zip(part, overturning, strict=True):
-        if refused:
-            who = fact.address or f"profile {fact.profile}"
-            message = f"{who} left by their own choice; --allow-resubscribe brings them back"
-            outcome.refused.append(Refused(number, message))
-    return [item for item, refused in zip(part, overturning, strict=True) if not refused]
+def _refused(row: int, fact: Fact) -> Refused:
+    who = fact.address or f"profile {fact.profile}"
+    return Refused(row, f"{who} left by their own choice; --allow-resubscribe brings them back")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import mailbox
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,21 @@ def records(file: Path) -> Iterator[Mapping[str, Any]]:
         raise SourceError(f"{file}: cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise SourceError(f"{file}: is not JSON: {error}") from None
+
+
+def mails(file: Path) -> Iterator[tuple[str, bytes]]:
+    """The mails of a file, of a mailbox (``.mbox``) or of a directory's files, each with what to call it."""
+    try:
+        if file.suffix == ".mbox":
+            file.open("rb").close()
+            box = mailbox.mbox(file, create=False)
+            for number, key in enumerate(box.iterkeys(), 1):
+                yield f"mail {number}", box.get_bytes(key)
+            return
+        for one in sorted(filter(Path.is_file, file.iterdir())) if file.is_dir() else [file]:
+            yield one.name, one.read_bytes()
+    except OSError as error:
+        raise SourceError(f"{file}: cannot be read: {error.strerror}") from None
 
 
 def _listed(data: Any) -> list[Mapping[str, Any]]:

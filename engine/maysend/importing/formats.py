@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..errors import SourceError
-from .files import records
-from .rows import Row
+from ..errors import FeedbackError, SourceError
+from ..hookspecs import FeedbackParser
+from .files import mails, records
+from .rows import MISSHAPEN, Row
 
 Record = Mapping[str, Any]
 Format = Callable[[Record], Iterator[Row]]
@@ -116,6 +117,24 @@ def foreign(file: Path, name: str, channel: str, groups: Mapping[str, str], know
                 yield {**row, "channel": channel, "group": groups.get(theirs) or _same(theirs, known)}
         except (KeyError, TypeError, AttributeError) as error:
             raise SourceError(f"{file}: record {number} is not as {name} exports it ({error})") from None
+
+
+def reported(file: Path, parser: FeedbackParser, channel: str, now: datetime) -> Iterator[Row]:
+    """What mails to the operator report for ``channel``; a mail that is no report makes a row that is refused.
+
+    As with what is posted, a date in the future is taken for now.
+    """
+    assert parser.read
+    for name, mail in mails(file):
+        try:
+            reports = parser.read(mail)
+        except FeedbackError as error:
+            yield {MISSHAPEN: f"{name}: {error}"}
+            continue
+        for report in reports:
+            at = report.occurred_at if report.occurred_at and report.occurred_at < now else None
+            moment, why = at.isoformat() if at else None, report.reason
+            yield _row(report.address, "unsubscribed", moment, type=report.type, reason=why, channel=channel)
 
 
 def _same(theirs: str, known: frozenset[str]) -> str:

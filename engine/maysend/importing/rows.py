@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from ..addresses import normalizer
 from ..errors import did_you_mean
-from ..events import TYPES, Fact, Type
+from ..events import TYPES, Fact, Source, Type
 from ..hookspecs import ChannelType
 from ..ledger import is_storable
 from ..model import Project
@@ -30,18 +30,35 @@ class Refused(NamedTuple):
     message: str
 
 
-class RowReader:
-    """Reads rows against a project's declarations; no later than ``now``."""
+class Answer(NamedTuple):
+    """What a row says, checked. ``occurred_at`` is in UTC, None for now."""
 
-    def __init__(self, project: Project, channel_types: Mapping[str, ChannelType], now: datetime) -> None:
+    channel: str
+    group: str | None
+    subscribed: bool
+    address: str | None
+    profile: str | None
+    occurred_at: datetime | None
+    type: Type | None
+    reason: str | None
+
+
+class RowReader:
+    """Reads rows against a project's declarations; no later than ``now``. ``source`` is where answers come from."""
+
+    def __init__(
+        self, project: Project, channel_types: Mapping[str, ChannelType], now: datetime, source: Source = "import"
+    ) -> None:
         self._project = project
+        self._source: Source = source
         self._now = now
         self._zone = ZoneInfo(project.timezone)
         self._normalize: dict[str, Callable[[str], str | None]] = {
             name: normalizer(channel_types[channel.type].address) for name, channel in project.channels.items()
         }
+        self._places: set[tuple[str, str]] = set()
 
-    def fact(self, row: Row) -> Fact:
+    def answer(self, row: Row) -> Answer:
         """The answer in ``row``.
 
         Raises ValueError with the reason where there is none: an unknown name, an invalid address, a future or
@@ -49,46 +66,47 @@ class RowReader:
         """
         if wrong := row.get(MISSHAPEN):
             raise ValueError(wrong)
-        cells = {name: (row.get(name) or "").strip() for name in COLUMNS}
-        for name, text in cells.items():
-            if not is_storable(text):
-                raise ValueError(f"its {name} holds a character that no ledger can store")
-        channel, group = cells["channel"], cells["group"] or None
-        if channel not in self._project.channels:
-            raise ValueError(f'there is no channel "{channel}"{did_you_mean(channel, self._project.channels)}')
-        if group is not None:
-            self._check_group(group, channel)
-        subscribed = _subscribed(cells["status"])
-        address = self._address(channel, cells["address"])
-        if not (address or cells["profile"]):
+        cells = [(row.get(name) or "").strip() for name in COLUMNS]
+        if not is_storable("".join(cells)):
+            name = next(name for name, text in zip(COLUMNS, cells, strict=True) if not is_storable(text))
+            raise ValueError(f"its {name} holds a character that no ledger can store")
+        channel, group, address, profile, status, at, kind, reason = cells
+        if (channel, group) not in self._places:
+            self._check_place(channel, group)
+            self._places.add((channel, group))
+        subscribed = _subscribed(status)
+        if address and not (normal := self._normalize[channel](address)):
+            raise ValueError(f'"{address}" is no address on channel {channel}')
+        if not (address or profile):
             raise ValueError("names neither an address nor a profile")
-        kind = _type(cells["type"], subscribed=subscribed, address=address)
-        occurred_at = self._moment(cells["occurred_at"])
+        type_ = _type(kind, subscribed=subscribed, address=address)
+        occurred_at = self._moment(at)
         if subscribed and occurred_at is None:
             raise ValueError('"subscribed" needs occurred_at: when they said so')
-        return Fact(
-            channel=channel,
-            group=group,
-            subscribed=subscribed,
-            address=address,
-            profile=cells["profile"] or None,
-            occurred_at=occurred_at,
-            type=kind,
-            source="import",
-            reason=cells["reason"] or None,
-            revision=self._project.revision,
+        return Answer(
+            channel,
+            group or None,
+            subscribed,
+            normal if address else None,
+            profile or None,
+            occurred_at,
+            type_,
+            reason or None,
         )
 
-    def _check_group(self, group: str, channel: str) -> None:
+    def fact(self, answer: Answer) -> Fact:
+        """The answer as what the ledger is told."""
+        return Fact(**answer._asdict(), source=self._source, revision=self._project.revision)
+
+    def _check_place(self, channel: str, group: str) -> None:
+        if channel not in self._project.channels:
+            raise ValueError(f'there is no channel "{channel}"{did_you_mean(channel, self._project.channels)}')
+        if not group:
+            return
         if group not in self._project.groups:
             raise ValueError(f'there is no subscription group "{group}"{did_you_mean(group, self._project.groups)}')
         if (own := self._project.groups[group].channel) != channel:
             raise ValueError(f'subscription group "{group}" is on channel {own}, not {channel}')
-
-    def _address(self, channel: str, text: str) -> str | None:
-        if text and not (address := self._normalize[channel](text)):
-            raise ValueError(f'"{text}" is no address on channel {channel}')
-        return address if text else None
 
     def _moment(self, text: str) -> datetime | None:
         if not text:
@@ -113,7 +131,7 @@ def _subscribed(text: str) -> bool:
             raise ValueError(f'status "{text}" is neither subscribed nor unsubscribed')
 
 
-def _type(text: str, *, subscribed: bool, address: str | None) -> Type | None:
+def _type(text: str, *, subscribed: bool, address: str) -> Type | None:
     if not text:
         return None
     for known in get_args(Type):

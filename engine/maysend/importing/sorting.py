@@ -17,6 +17,8 @@ T = TypeVar("T")
 RUN = 50_000
 """How many items are in memory at a time."""
 
+_BLOCK = 200  # items that are read back together, of each run
+
 
 def sort(items: Iterable[tuple[int, int, T]], run: int = RUN) -> Iterator[tuple[int, int, T]]:
     """The items by their first two numbers, which are unique together; temporary files are gone at the end.
@@ -41,8 +43,8 @@ def _place(item: tuple[int, int, T]) -> tuple[int, int]:
 
 
 def _written(file: IO[bytes], items: list[tuple[int, int, T]]) -> IO[bytes]:
-    for item in items:
-        pickle.dump(item, file, pickle.HIGHEST_PROTOCOL)
+    for some in chunks(items, _BLOCK):
+        pickle.dump(some, file, pickle.HIGHEST_PROTOCOL)
     file.seek(0)
     return file
 
@@ -50,7 +52,7 @@ def _written(file: IO[bytes], items: list[tuple[int, int, T]]) -> IO[bytes]:
 def _read(file: IO[bytes]) -> Iterator[tuple[int, int, T]]:
     while True:
         try:
-            yield pickle.load(file)  # noqa: S301 - written by this process, into a file that no one else can open
+            yield from pickle.load(file)  # noqa: S301 - written by this process, into a file that no one else can open
         except EOFError:
             return
 

@@ -8,6 +8,7 @@ from .ledger import AnswerRow, KnownGroup, Ledger, Mark, is_storable, open_ledge
 from .rehearsal import rehearse
 from .standings import Subject
 from .stores import sqlite_journal, sqlite_version
+from .tally import Tally
 from .verification import Proof
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Mark",
     "Proof",
     "Subject",
+    "Tally",
     "is_storable",
     "open_ledger",
     "rehearse",

@@ -37,6 +37,9 @@ _COVERED = (
 )
 
 
+_compact = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def commit(row: dict[str, Any], before: bytes) -> None:
     """Fill in the salts, digests and hash of a new row of ``events``."""
     for name in ERASABLE:
@@ -55,4 +58,4 @@ def link(row: Mapping[str, Any] | RowMapping, before: bytes) -> bytes:
     """The hash of a row: SHA-256 over the hash before it and the row's fields as compact JSON in a fixed order."""
     digests = [row[f"{name}_digest"] for name in ERASABLE]
     fields = [row[name] for name in _COVERED] + [value.hex() if value else None for value in digests]
-    return hashlib.sha256(before + json.dumps(fields, separators=(",", ":")).encode()).digest()
+    return hashlib.sha256(before + _compact(fields).encode()).digest()

@@ -13,19 +13,20 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, or_, select, update
 
 from ..errors import LedgerError
 from ..events import Fact, microseconds
 from ..status import CHANNEL, Standing
 from .standings import Subject, subjects_of
-from .tables import events, status, tombstones
+from .tables import cursors, dead_letters, events, status, tombstones
 
 KEY_VARIABLE = "MAYSEND_ERASURE_KEY"
 SOURCE = "erasure"
 """The source of the answer that a tombstone is."""
 
 _AT_ONCE = 500
+_FORGOTTEN = "erased with the person it was about"
 _SHORTEST = 16
 _CHECK = Subject("", "profile", "")  # the digest under which a ledger remembers which key is its own
 
@@ -106,12 +107,23 @@ def erase(connection: Connection, subjects: Collection[Subject], at: int) -> int
         here = (events.c.channel == subject.channel) & (column == subject.value)
         gone = {"reason": None, "reason_salt": None, subject.level: None, f"{subject.level}_salt": None}
         named.update(connection.execute(select(events.c.seq).where(here)).scalars())
+        _forget_errors(connection, select(events.c.seq).where(here), subject)
         connection.execute(update(events).where(here).values(gone))
         own = (status.c.subject == subject.value) & (status.c.channel == subject.channel)
         connection.execute(delete(status).where(own & (status.c.level == subject.level)))
         connection.execute(delete(tombstones).where(tombstones.c.digest == _digest(key, subject)))
         connection.execute(insert(tombstones), [_tombstone(key, subject, at)])
     return len(named)
+
+
+def _forget_errors(connection: Connection, seqs: Select[Any], subject: Subject) -> None:
+    """Receivers may name a person in the words in which they reject an event: theirs, or another's."""
+    named: list[ColumnElement[bool]] = [dead_letters.c.seq.in_(seqs)]
+    if subject.level == "address":
+        named.append(dead_letters.c.reason.icontains(subject.value, autoescape=True))
+        told = cursors.c.error.icontains(subject.value, autoescape=True)
+        connection.execute(update(cursors).where(told).values(error=_FORGOTTEN))
+    connection.execute(update(dead_letters).where(or_(*named)).values(reason=_FORGOTTEN))
 
 
 def addresses_of(connection: Connection, profile: str) -> set[Subject]:

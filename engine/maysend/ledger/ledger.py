@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
@@ -15,15 +15,16 @@ from typing import Literal, NamedTuple, Self
 from sqlalchemy import Connection, Engine, delete, func, insert, select, tuple_
 
 from ..errors import LedgerError
-from ..events import OWN_CHOICES, ChannelUnsubscribed, Default, Fact, microseconds
+from ..events import ChannelUnsubscribed, Default, Fact
 from ..model import SubscriptionGroup
 from ..status import CHANNEL, Standing
 from . import chain, erasure, recording, stores
 from .cursors import Cursors
 from .erasure import Tombstones
 from .past import RecordedAnswer, answers_at, answers_until
-from .standings import Subject, load, subjects_of
+from .standings import Subject, load
 from .tables import events, known_groups, status
+from .tally import Tally, tally
 from .verification import Proof, verify
 from .writer import Writer
 
@@ -107,12 +108,14 @@ class Ledger:
             found = recording.read(connection, {s for s in (address_subject, profile_subject) if s.value})
         return found.get(address_subject, Standing()), found.get(profile_subject, Standing())
 
-    def overturns_own_choice(self, facts: Sequence[Fact]) -> list[bool]:
-        """Of each fact, whether it is a yes against a no that a subject said by page, one-click, reply or feedback."""
-        with stores.clear_errors(self._engine), self._engine.connect() as connection:
-            subjects = {subject for fact in facts if fact.subscribed for subject in subjects_of(fact)}
-            standings = recording.read(connection, subjects)
-        return [fact.subscribed and any(_is_own(standings[s], fact) for s in subjects_of(fact)) for fact in facts]
+    def take_in(self, facts: Sequence[Fact], *, allow_resubscribe: bool = False) -> tuple[int, list[int]]:
+        """Record facts of another system as ``append`` does; return how many are events now, and which were refused.
+
+        Refused, told by its place among ``facts``, is a yes against a no that a subject said by page, one-click, reply
+        or feedback, unless ``allow_resubscribe``.
+        """
+        recorded = self._record(facts, spare_own_choices=not allow_resubscribe)
+        return sum(row is not None for row in recorded.rows), recorded.refused
 
     def history(
         self, *, channel: str | None = None, address: str | None = None, profile: str | None = None
@@ -185,7 +188,7 @@ class Ledger:
         for some in _parts(subjects):
             with stores.clear_errors(self._engine), self._engine.connect() as connection:
                 found = Tombstones.of(connection).erased(connection, some)
-                returned = {subject for subject, standing in load(connection, found).items() if standing.answers}
+                returned = {subject for subject, rows in load(connection, found).items() if rows}
             for subject in found.keys() - returned:
                 yield AnswerRow(*subject, group=CHANNEL, answer=-1, suppressed=False, seq=0)
 
@@ -223,10 +226,9 @@ class Ledger:
         for subject, group, answer, suppressed, last in answers_until(self._engine, seq):
             yield AnswerRow(*subject, group=group, answer=answer, suppressed=suppressed, seq=last)
 
-    def standings(self, subjects: Iterable[Subject]) -> dict[Subject, Standing]:
-        """What each of a few thousand subjects has answered."""
-        with stores.clear_errors(self._engine), self._engine.connect() as connection:
-            return recording.read(connection, subjects)
+    def tally(self, until: int) -> Iterator[Tally]:
+        """How many answers the events up to ``until`` are, by day and by what they are about."""
+        return tally(self._engine, until)
 
     def verify(self) -> Proof:
         """Whether every event is there, unchanged and in order, and the status is what the events add up to."""
@@ -261,15 +263,18 @@ class Ledger:
             connection.execute(insert(known_groups), changed)
 
     def _write(self, jobs: Sequence[Sequence[Fact]]) -> list[list[ChannelUnsubscribed | None]]:
-        facts = [fact for job in jobs for fact in job]
+        rows = iter(self._record([fact for job in jobs for fact in job]).rows)
+        return [[recording.event_of(row) if (row := next(rows)) else None for _ in job] for job in jobs]
 
-        def record(tried: bool) -> list[ChannelUnsubscribed | None]:
+    def _record(self, facts: Sequence[Fact], *, spare_own_choices: bool = False) -> recording.Recorded:
+        """Record facts in one transaction, once, even where a server goes away in the middle of it."""
+
+        def record(tried: bool) -> recording.Recorded:
             with stores.writing(self._engine) as connection:
-                return recording.record(connection, facts, retried=tried)
+                return recording.record(connection, facts, retried=tried, spare_own_choices=spare_own_choices)
 
         with stores.clear_errors(self._engine):
-            answers = iter(stores.outlast(record))
-        return [[next(answers) for _ in job] for job in jobs]
+            return stores.outlast(record)
 
 
 def is_storable(text: str) -> bool:
@@ -311,11 +316,3 @@ def _check_text(fact: Fact) -> None:
         value = getattr(fact, name)
         if isinstance(value, str) and not is_storable(value):
             raise LedgerError(f"an answer's {name} holds a character that no ledger can store; nothing was recorded")
-
-
-def _is_own(standing: Standing, fact: Fact) -> bool:
-    group = fact.group or CHANNEL
-    at = microseconds(fact.occurred_at or datetime.now(UTC))
-    return standing.hears(group, True, at) and any(
-        no.source in (*OWN_CHOICES, erasure.SOURCE) for no in standing.noes(group)
-    )

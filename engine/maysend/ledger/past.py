@@ -13,7 +13,7 @@ from ..events import from_microseconds, isoformat, microseconds
 from ..status import Standing
 from . import stores
 from .replay import events_of, subject_pages, take_in
-from .standings import Subject, status_rows
+from .standings import Subject, rows_of
 
 
 class RecordedAnswer(NamedTuple):
@@ -56,8 +56,8 @@ def answers_until(engine: Engine, seq: int) -> Iterator[tuple[Subject, str, int,
                     take_in(standings[subject], subject, row)
                     last[subject] = row["seq"]
         for subject, standing in standings.items():
-            for group, held in status_rows(subject, standing).items():
-                yield subject, group, held["in_force"], held["suppressed"], last[subject]
+            for group, held in rows_of(standing).items():
+                yield subject, group, held.in_force, held.suppressed, last[subject]
 
 
 def _last_answers(subject: Subject, rows: list[RowMapping]) -> Iterator[RecordedAnswer]:

@@ -4,60 +4,80 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, and_, insert, or_, select
 
-from ..events import ChannelUnsubscribed, Fact, from_microseconds, microseconds
+from ..events import OWN_CHOICES, ChannelUnsubscribed, Fact, from_microseconds, microseconds
 from ..status import CHANNEL, Standing
-from . import chain
+from . import stores
+from .chain import START, commit
+from .erasure import SOURCE as ERASURE
 from .erasure import Tombstones, without_erased
-from .standings import Subject, load, save, status_rows, subjects_of
+from .standings import Subject, load, save, standing_of, subjects_of
 from .tables import ERASABLE, events
 
 _AT_ONCE = 500
 
 
-def record(connection: Connection, facts: Sequence[Fact], *, retried: bool = False) -> list[ChannelUnsubscribed | None]:
+@dataclass(slots=True)
+class Recorded:
+    """What became of facts: for each its row of ``events``, or None; and the places of those that were refused."""
+
+    rows: list[Mapping[str, Any] | None] = field(default_factory=list)
+    refused: list[int] = field(default_factory=list)
+
+
+def record(
+    connection: Connection, facts: Sequence[Fact], *, retried: bool = False, spare_own_choices: bool = False
+) -> Recorded:
     """Record the facts that change anything, in order; the caller holds the writers' lock and commits.
 
     A fact whose ``event_id`` is there already changes nothing. With ``retried`` an earlier try may have been committed
-    unheard, so that its events are returned as if recorded now.
+    unheard, so that its events are told as if recorded now. With ``spare_own_choices`` a yes is refused against a no
+    that a subject said by page, one-click, reply or feedback.
     """
     known = _recorded(connection, [fact.event_id for fact in facts])
-    standings = load(connection, {subject for fact in facts for subject in subjects_of(fact)})
-    before = {subject: status_rows(subject, standing) for subject, standing in standings.items()}
+    named = [subjects_of(fact) for fact in facts]
+    before = load(connection, chain.from_iterable(named))
+    standings = {subject: standing_of(rows) for subject, rows in before.items()}
     erased = Tombstones.of(connection).stand_in(connection, standings)
     seq, now, link = _head(connection)
     touched: dict[Subject, int] = {}
     rows: list[dict[str, Any]] = []
-    answers: list[ChannelUnsubscribed | None] = []
-    for given in facts:
+    told = Recorded()
+    for place, (given, subjects) in enumerate(zip(facts, named, strict=True)):
         if given.event_id in known:
-            answers.append(known[given.event_id] if retried else None)
+            told.rows.append(known[given.event_id] if retried else None)
+            continue
+        told.rows.append(None)
+        if spare_own_choices and given.subscribed and any(_is_own_no(standings[s], given, now) for s in subjects):
+            told.refused.append(place)
             continue
         fact = without_erased(given, erased)
-        at = _hear(fact, standings, now) if fact else None
-        if fact is None or at is None:
-            answers.append(None)
+        if fact is None:
+            continue
+        subjects = subjects if fact is given else subjects_of(fact)
+        if (at := _hear(fact, subjects, standings, now)) is None:
             continue
         seq += 1
-        touched |= dict.fromkeys(subjects_of(fact), seq)
+        touched |= dict.fromkeys(subjects, seq)
         row = _row(fact, seq, at, now)
-        chain.commit(row, link)
+        commit(row, link)
         link = row["hash"]
         rows.append(row)
         known[fact.event_id] = None
-        answers.append(event_of(row))
-    if rows:
-        connection.execute(insert(events), rows)
-        save(connection, {subject: before[subject] for subject in touched}, standings, touched)
-    return answers
+        told.rows[-1] = row
+    stores.write_rows(connection, insert(events), rows)
+    save(connection, before, standings, touched)
+    return told
 
 
 def read(connection: Connection, subjects: Iterable[Subject]) -> dict[Subject, Standing]:
     """What each subject has answered, erased or not."""
-    standings = load(connection, subjects)
+    standings = {subject: standing_of(rows) for subject, rows in load(connection, subjects).items()}
     Tombstones.of(connection).stand_in(connection, standings)
     return standings
 
@@ -96,10 +116,17 @@ def about(channel: str | None, address: str | None, profile: str | None) -> Any:
     return and_(True, *conditions)
 
 
-def _hear(fact: Fact, standings: Mapping[Subject, Standing], now: int) -> int | None:
+def _is_own_no(standing: Standing, fact: Fact, now: int) -> bool:
+    """Whether a yes would overturn a no of the person's own, or what erasing them has left of it."""
+    group = fact.group or CHANNEL
+    at = now if fact.occurred_at is None else microseconds(fact.occurred_at)
+    return standing.hears(group, True, at) and any(no.source in (*OWN_CHOICES, ERASURE) for no in standing.noes(group))
+
+
+def _hear(fact: Fact, subjects: Iterable[Subject], standings: Mapping[Subject, Standing], now: int) -> int | None:
     """Let the fact's subjects take it in, and return when it occurred; None where it changes nothing for them."""
     group = fact.group or CHANNEL
-    named = [(standings[subject], fact.type if subject.level == "address" else None) for subject in subjects_of(fact)]
+    named = [(standings[subject], fact.type if subject.level == "address" else None) for subject in subjects]
     if fact.occurred_at is None:
         at = max([now, *(latest + 1 for standing, _ in named if (latest := standing.latest) is not None)])
     else:
@@ -117,14 +144,14 @@ def _head(connection: Connection) -> tuple[int, int, bytes]:
     last = connection.execute(
         select(events.c.seq, events.c.recorded_at, events.c.hash).order_by(events.c.seq.desc()).limit(1)
     ).one_or_none()
-    return (last.seq, max(now, last.recorded_at), last.hash) if last else (0, now, chain.START)
+    return (last.seq, max(now, last.recorded_at), last.hash) if last else (0, now, START)
 
 
-def _recorded(connection: Connection, ids: Sequence[str]) -> dict[str, ChannelUnsubscribed | None]:
-    known: dict[str, ChannelUnsubscribed | None] = {}
+def _recorded(connection: Connection, ids: Sequence[str]) -> dict[str, Mapping[str, Any] | None]:
+    known: dict[str, Mapping[str, Any] | None] = {}
     for some in (ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE)):
         for row in connection.execute(select(events).where(events.c.event_id.in_(some))).mappings():
-            known[row["event_id"]] = event_of(row)
+            known[row["event_id"]] = dict(row)
     return known
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Engine, select
 from sqlalchemy.dialects.sqlite import insert
 
-from ..events import ChannelUnsubscribed, Fact
+from ..events import Fact
 from . import stores
 from .ledger import Ledger
+from .recording import Recorded
 from .standings import queries, subjects_of
 from .tables import status, tombstones
 
@@ -25,13 +25,9 @@ class _Rehearsal(Ledger):
         super().__init__(engine)
         self._original = original
 
-    def submit(self, facts: Sequence[Fact]) -> Future[list[ChannelUnsubscribed | None]]:
+    def _record(self, facts: Sequence[Fact], *, spare_own_choices: bool = False) -> Recorded:
         self._copy(facts)
-        return super().submit(facts)
-
-    def overturns_own_choice(self, facts: Sequence[Fact]) -> list[bool]:
-        self._copy(facts)
-        return super().overturns_own_choice(facts)
+        return super()._record(facts, spare_own_choices=spare_own_choices)
 
     def _copy(self, facts: Sequence[Fact]) -> None:
         """What is here already has moved on since it was copied, and stays."""

@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Connection, RowMapping, Select, select
+from sqlalchemy import Connection, Select, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ..events import Fact
 from ..status import CHANNEL, Answer, Standing
+from . import stores
 from .tables import status
 
 _AT_ONCE = 500
@@ -35,13 +36,31 @@ def subjects_of(fact: Fact) -> list[Subject]:
     return named
 
 
-def load(connection: Connection, subjects: Iterable[Subject]) -> dict[Subject, Standing]:
-    """What each subject has answered; an empty standing for one who never did."""
-    standings = {subject: Standing() for subject in subjects}
-    for query in queries(standings):
-        for row in connection.execute(query).mappings():
-            _take_in(standings[Subject(row["channel"], row["level"], row["subject"])], row)
-    return standings
+class Row(NamedTuple):
+    """What a row of ``status`` says of one subject's answer for one group (the channel's, under ``CHANNEL``)."""
+
+    answer: int
+    answered_at: int | None
+    source: str | None
+    in_force: int
+    suppressed: bool
+    types: str
+    last_yes: int | None
+
+
+Rows = dict[str, Row]
+"""A subject's rows, by group."""
+
+_NAMES = (*_KEY, *Row._fields, "seq")
+
+
+def load(connection: Connection, subjects: Iterable[Subject]) -> dict[Subject, Rows]:
+    """What ``status`` holds of each subject; nothing for one who never answered."""
+    found: dict[Subject, Rows] = {subject: {} for subject in subjects}
+    for query in queries(found):
+        for channel, level, subject, group, *row, _ in connection.execute(query):
+            found[Subject(channel, level, subject)][group] = Row(*row)
+    return found
 
 
 def queries(subjects: Iterable[Subject]) -> Iterator[Select[Any]]:
@@ -52,58 +71,59 @@ def queries(subjects: Iterable[Subject]) -> Iterator[Select[Any]]:
     for (channel, level), values in wanted.items():
         for start in range(0, len(values), _AT_ONCE):
             some = values[start : start + _AT_ONCE]
-            yield select(status).where(status.c.channel == channel, status.c.level == level, status.c.subject.in_(some))
+            about = (status.c.channel == channel, status.c.level == level, status.c.subject.in_(some))
+            yield select(*(status.c[name] for name in _NAMES)).where(*about)
 
 
-def _take_in(standing: Standing, row: RowMapping) -> None:
-    if row["answer"]:
-        standing.answers[row["group_name"]] = Answer(row["answer"] > 0, row["answered_at"], row["source"])
-    if row["group_name"] == CHANNEL:
-        standing.types, standing.last_yes = json.loads(row["types"] or "{}"), row["last_yes"]
+def standing_of(rows: Rows) -> Standing:
+    """The standing that rows hold."""
+    standing = Standing()
+    for group, row in rows.items():
+        if row.answer:
+            assert row.answered_at is not None
+            standing.answers[group] = Answer(row.answer > 0, row.answered_at, row.source)
+        if group == CHANNEL:
+            standing.types = json.loads(row.types) if row.types else {}
+            standing.last_yes = row.last_yes
+    return standing
 
 
-def status_rows(subject: Subject, standing: Standing) -> dict[str, dict[str, Any]]:
-    """The rows of ``status`` that hold a standing, by group."""
-    whole = standing.types or standing.last_yes is not None
-    return {
-        group: _status_row(subject, standing, group) for group in {*standing.answers, *([CHANNEL] if whole else [])}
-    }
+def rows_of(standing: Standing) -> Rows:
+    """The rows that hold a standing."""
+    rows = {group: _row(standing, group) for group in standing.answers}
+    if CHANNEL not in rows and (standing.types or standing.last_yes is not None):
+        rows[CHANNEL] = _row(standing, CHANNEL)
+    return rows
 
 
-def _status_row(subject: Subject, standing: Standing, group: str) -> dict[str, Any]:
+def _row(standing: Standing, group: str) -> Row:
     own = standing.answers.get(group)
     of_channel = group == CHANNEL
-    return {
-        "channel": subject.channel,
-        "level": subject.level,
-        "subject": subject.value,
-        "group_name": group,
-        "answer": _SIGN[own.subscribed if own else None],
-        "answered_at": own.at if own else None,
-        "source": own.source if own else None,
-        "in_force": _SIGN[standing.in_force(group)],
-        "suppressed": of_channel and standing.suppressed,
-        "types": json.dumps(standing.types, sort_keys=True) if of_channel and standing.types else "",
-        "last_yes": standing.last_yes if of_channel else None,
-    }
+    return Row(
+        answer=_SIGN[own.subscribed if own else None],
+        answered_at=own.at if own else None,
+        source=own.source if own else None,
+        in_force=_SIGN[standing.in_force(group)],
+        suppressed=of_channel and standing.suppressed,
+        types=json.dumps(standing.types, sort_keys=True) if of_channel and standing.types else "",
+        last_yes=standing.last_yes if of_channel else None,
+    )
 
 
 def save(
     connection: Connection,
-    before: Mapping[Subject, Mapping[str, Any]],
+    before: Mapping[Subject, Rows],
     standings: Mapping[Subject, Standing],
     touched: Mapping[Subject, int],
 ) -> None:
-    """Write the rows of ``status`` that changed, each with the ``seq`` of its subject's last event."""
+    """Write the rows of ``status`` that changed, each with the ``seq`` of its subject's last event (``touched``)."""
     changed = [
-        {**row, "seq": touched[subject]}
-        for subject, old in before.items()
-        for group, row in status_rows(subject, standings[subject]).items()
-        if old.get(group) != row
+        dict(zip(_NAMES, (*subject, group, *row, seq), strict=True))
+        for subject, seq in sorted(touched.items())  # by key, as the table is: each of its pages is met once
+        for group, row in rows_of(standings[subject]).items()
+        if before[subject].get(group) != row
     ]
-    if not changed:
-        return
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     upsert = dialect.insert(status)
     values = {column.name: upsert.excluded[column.name] for column in status.c if column.name not in _KEY}
-    connection.execute(upsert.on_conflict_do_update(index_elements=_KEY, set_=values), changed)
+    stores.write_rows(connection, upsert.on_conflict_do_update(index_elements=_KEY, set_=values), changed)

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, column, create_engine, event, func, inspect, make_url, select, table
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    Insert,
+    column,
+    create_engine,
+    event,
+    func,
+    inspect,
+    make_url,
+    select,
+    table,
+)
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
 from ..errors import LedgerError, LedgerMissingError
@@ -21,10 +35,19 @@ from .tables import SCHEMA
 BUSY_SECONDS = 30
 """How long an append waits for another process's lock before it gives up."""
 
+TURN_SECONDS = 0.002
+"""How often it looks for SQLite's lock meanwhile."""
+
 RETRY_SECONDS = 15
 """How long an append waits for a server that went away."""
 
+CACHE_KIB = 32 * 1024
+"""What SQLite keeps in memory a connection, so that an import does not write a page many times a transaction."""
+
 _LOCK = 0x6D617973  # "mays"
+_PLAIN: Mapping[type, Callable[[Any], Any]] = {type(None): lambda value: value, bool: int, bytes: bytes}
+"""What SQLite's driver takes as it is, but only after a long search for an adapter, unless there is one."""
+
 T = TypeVar("T")
 _FIXED = (
     (3, 44, 6),
@@ -122,6 +145,20 @@ def outlast(write: Callable[[bool], T]) -> T:
         time.sleep(0.2)
 
 
+def write_rows(connection: Connection, statement: Insert, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Execute an insert for each of ``rows``, which all have the same columns.
+
+    It is compiled once, and the values go to the driver as they are: SQLAlchemy would look at each of them again.
+    """
+    if not rows:
+        return
+    compiled = statement.compile(dialect=connection.dialect, column_keys=list(rows[0]))
+    if compiled.positiontup is None:
+        connection.exec_driver_sql(str(compiled), rows)
+    else:
+        connection.exec_driver_sql(str(compiled), list(map(itemgetter(*compiled.positiontup), rows)))
+
+
 def lock(connection: Connection) -> None:
     """Wait for the writers' lock of PostgreSQL; SQLite took its own when the transaction began."""
     if connection.dialect.name == "postgresql":
@@ -174,6 +211,8 @@ def _sqlite_file(url: URL, root: Path, *, create: bool) -> Path:
 def _sqlite(file: Path) -> Engine:
     module = sqlite_module()
     mode, _ = sqlite_journal()
+    for kind, as_it_is in _PLAIN.items():
+        module.register_adapter(kind, as_it_is)
 
     def open_file() -> Any:
         address = f"file:{quote(str(file))}?mode=rw"  # never make a file here: a missing ledger is no empty one
@@ -185,15 +224,38 @@ def _sqlite(file: Path) -> Engine:
     def set_up(connection: Any, _record: Any) -> None:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA secure_delete=ON")
+        connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         if connection.execute("PRAGMA journal_mode").fetchone()[0].upper() != mode:
             connection.execute(f"PRAGMA journal_mode={mode}")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("writes")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        if connection.get_execution_options().get("writes"):
+            _take_turn(connection)
+        else:
+            connection.exec_driver_sql("BEGIN")
 
     return engine
+
+
+def _take_turn(connection: Connection) -> None:
+    """Begin to write, as soon as no other process does.
+
+    SQLite itself would look for the lock ten times a second, and be late each time that others write without a pause.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    connection.exec_driver_sql("PRAGMA busy_timeout=0")
+    try:
+        while True:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                return
+            except OperationalError as error:
+                if "database is locked" not in str(error.orig) or time.monotonic() > deadline:
+                    raise
+            time.sleep(TURN_SECONDS)
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
 
 
 def _postgresql(url: URL) -> Engine:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, RowMapping, func, select
 
@@ -13,7 +12,7 @@ from ..status import Standing
 from . import chain, stores
 from .erasure import Tombstones
 from .replay import events_of, subject_pages, subjects_named, take_in
-from .standings import Subject, load, queries, status_rows
+from .standings import Subject, load, queries, rows_of
 from .tables import ERASABLE, events
 
 _PAGE = 2_000
@@ -87,7 +86,7 @@ def _unanswered(engine: Engine, page: Sequence[RowMapping]) -> Iterator[Fault]:
     with stores.clear_errors(engine), engine.connect() as connection:
         found = load(connection, named)
     for subject, seq in named.items():
-        if not status_rows(subject, found[subject]):
+        if not found[subject]:
             yield Fault(seq, f"the status of its {subject.level} is missing")
 
 
@@ -96,15 +95,14 @@ def _status_faults(engine: Engine) -> Iterator[Fault]:
     for subjects in subject_pages(engine):
         with stores.clear_errors(engine), stores.reading(engine) as connection:
             standings, last = _replay(connection, subjects)
-            rows = _rows(connection, subjects)
+            rows, changed = load(connection, subjects), _last_changes(connection, subjects)
             newest = connection.execute(select(func.coalesce(func.max(events.c.seq), 0))).scalar_one()
         for subject, standing in standings.items():
-            seq = max(row.pop("seq") for row in rows[subject].values())
-            if seq > newest:
-                yield Fault(seq, "is missing: the status knows of it")
-            elif rows[subject] != status_rows(subject, standing):
+            if changed[subject] > newest:
+                yield Fault(changed[subject], "is missing: the status knows of it")
+            elif rows[subject] != rows_of(standing):
                 yield Fault(
-                    last[subject] or seq,
+                    last[subject] or changed[subject],
                     f"the status of a subject on {subject.channel} is not what its events add up to",
                 )
 
@@ -120,9 +118,11 @@ def _replay(connection: Connection, subjects: Sequence[Subject]) -> tuple[dict[S
     return standings, last
 
 
-def _rows(connection: Connection, subjects: Iterable[Subject]) -> dict[Subject, dict[str, dict[str, Any]]]:
-    found: defaultdict[Subject, dict[str, dict[str, Any]]] = defaultdict(dict)
+def _last_changes(connection: Connection, subjects: Iterable[Subject]) -> dict[Subject, int]:
+    """The last event that each subject's rows of ``status`` know of."""
+    found: dict[Subject, int] = {}
     for query in queries(subjects):
-        for row in connection.execute(query).mappings():
-            found[Subject(row["channel"], row["level"], row["subject"])][row["group_name"]] = dict(row)
+        for channel, level, value, *_, seq in connection.execute(query):
+            subject = Subject(channel, level, value)
+            found[subject] = max(seq, found.get(subject, 0))
     return found
