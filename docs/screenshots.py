@@ -39,13 +39,13 @@ def main() -> None:
             url + re.sub(r"^https?://[^/]+", "", links[f"{page}_page"]) for page in ("group", "preference")
         )
 
-        def take(name: str, address: str, *, click: str = "", **kind: Any) -> None:
+        def take(name: str, address: str, *, click: str = "", full_page: bool = True, **kind: Any) -> None:
             context = browser.new_context(**DESKTOP | kind)
             page = context.new_page()
             page.goto(address)
             if click:
                 page.get_by_role("button", name=click).click()
-            page.screenshot(path=DOCS / "images" / f"{name}.png", full_page=True)
+            page.screenshot(path=DOCS / "images" / f"{name}.png", full_page=full_page)
             context.close()
 
         take("group_page", group)
@@ -54,6 +54,10 @@ def main() -> None:
         take("preference_page_phone_hi", preferences, locale="hi", **PHONE)
         take("group_page_phone_ar", group, locale="ar", **PHONE)
         take("left_page", group, click="Unsubscribe")
+        run(Path(directory), "import", "data/answers.csv")
+        run(Path(directory), "report", "--as-of", "1998-07-01")
+        report = (Path(directory) / "report.html").as_uri()
+        take("report", report, full_page=False, viewport={"width": 1200, "height": 1000}, device_scale_factor=1)
         browser.close()
 
 

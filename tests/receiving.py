@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import os
 import socket
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -138,19 +140,60 @@ def postgres(url: str = URLS["postgres"]) -> Receiver:
     )
 
 
-def kafka() -> Receiver:
-    """The client library's own mock cluster, which lives as long as the producer that made it.
+class MockBrokers:
+    """The client library's own mock cluster (librdkafka's ``rdkafka_mock.h``): its brokers can fail, and come back.
 
-    It forgets what is older than a few megabytes, so that a thread reads what arrives as it arrives.
+    A broker forgets what is older than five megabytes a partition, so that whoever reads must read as it arrives.
     """
-    confluent: Any = pytest.importorskip("confluent_kafka", reason="confluent-kafka is not installed (extra: kafka)")
-    cluster = confluent.Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": 3, "log_level": 0})
-    brokers = ",".join(f"{broker.host}:{broker.port}" for broker in cluster.list_topics(timeout=10).brokers.values())
-    topic = f"maysend_{uuid4().hex}"
-    settings = {"bootstrap.servers": brokers, "group.id": topic, "auto.offset.reset": "earliest", "log_level": 0}
-    consumer = confluent.Consumer(settings)
-    partitions = cluster.list_topics(topic, timeout=10).topics[topic].partitions
-    consumer.assign([confluent.TopicPartition(topic, number, 0) for number in partitions])
+
+    _BROKERS, _PARTITIONS = 3, 12
+
+    def __init__(self) -> None:
+        module: Any = pytest.importorskip("confluent_kafka", reason="confluent-kafka is not installed (extra: kafka)")
+        self._library = library = ctypes.CDLL(module.cimpl.__file__)
+        self.topic = f"maysend_{uuid4().hex}"
+        for name in ("rd_kafka_conf_new", "rd_kafka_new", "rd_kafka_mock_cluster_new"):
+            getattr(library, name).restype = ctypes.c_void_p
+        library.rd_kafka_mock_cluster_bootstraps.restype = ctypes.c_char_p
+        told = ctypes.create_string_buffer(500)
+        settings = ctypes.c_void_p(library.rd_kafka_conf_new())
+        library.rd_kafka_conf_set(settings, b"log_level", b"0", told, 500)
+        self._client = ctypes.c_void_p(library.rd_kafka_new(0, settings, told, 500))
+        assert self._client, told.value
+        self._cluster: ctypes.c_void_p | None = ctypes.c_void_p(
+            library.rd_kafka_mock_cluster_new(self._client, self._BROKERS)
+        )
+        self.addresses = library.rd_kafka_mock_cluster_bootstraps(self._cluster).decode()
+        library.rd_kafka_mock_topic_create(self._cluster, self.topic.encode(), self._PARTITIONS, self._BROKERS)
+
+    def start(self) -> None:
+        """Let every broker listen."""
+        self._each(self._library.rd_kafka_mock_broker_set_up)
+
+    def kill(self) -> None:
+        """Cut every broker's connections, and let none listen; what they had they keep. Nothing once it is closed."""
+        self._each(self._library.rd_kafka_mock_broker_set_down)
+
+    def partitions(self) -> range:
+        return range(self._PARTITIONS)
+
+    def close(self) -> None:
+        self._library.rd_kafka_mock_cluster_destroy(self._cluster)
+        self._library.rd_kafka_destroy(self._client)
+        self._cluster = None
+
+    def _each(self, do: Any) -> None:
+        brokers = range(1, self._BROKERS + 1) if self._cluster else ()
+        assert not any(do(self._cluster, number) for number in brokers)
+
+
+def kafka(brokers: MockBrokers | None = None) -> Receiver:
+    """A topic of a mock cluster, read by a thread as it fills."""
+    cluster = brokers or MockBrokers()
+    confluent: Any = import_module("confluent_kafka")
+    settings = {"bootstrap.servers": cluster.addresses, "group.id": cluster.topic, "log_level": 0}
+    consumer = confluent.Consumer({**settings, "auto.offset.reset": "earliest"})
+    consumer.assign([confluent.TopicPartition(cluster.topic, number, 0) for number in cluster.partitions()])
     arrived: SimpleQueue[bytes] = SimpleQueue()
     ending = threading.Event()
 
@@ -177,7 +220,7 @@ def kafka() -> Receiver:
         consumer.close()
         cluster.close()
 
-    return Receiver("kafka", {"brokers": brokers, "topic": topic}, received, remove)
+    return Receiver("kafka", {"brokers": cluster.addresses, "topic": cluster.topic}, received, remove)
 
 
 def jsonl(path: Path) -> Receiver:

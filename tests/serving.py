@@ -149,8 +149,11 @@ def serving(root: Path, ledger: str, *arguments: str, env: Mapping[str, str] | N
         yield Server(found[1], root, ledger, process, log)
     finally:
         process.send_signal(signal.SIGTERM)
-        code = process.wait(30)
-        reader.join(5)
-        process.stderr.close()
+        try:
+            code = process.wait(30)
+        finally:
+            process.kill()
+            reader.join(5)
+            process.stderr.close()
     assert code == 0, f"exit code {code}: {''.join(log)}"
     assert "Traceback" not in "".join(log), "".join(log)

@@ -8,7 +8,6 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +15,9 @@ from sqlglot import exp
 
 from . import links
 from .backends.duckdb import DuckDB
-from .errors import OutputError
 from .links import Places
 from .model import Campaign, Project, Source
+from .output import replaced
 from .trees import cast, named
 
 ROWS = 50_000
@@ -64,7 +63,7 @@ def write_links(
             "list_id": links.list_id(project, campaign),
         }
     job = _Job(audience, project.profiles.key, campaign, keys, test)
-    with DuckDB() as backend, _replacing(out) as written, tempfile.TemporaryDirectory(prefix="maysend-") as directory:
+    with DuckDB() as backend, replaced(out) as written, tempfile.TemporaryDirectory(prefix="maysend-") as directory:
         kinds = backend.open("audience", Source(str(audience), str(audience)))
         ((rows,),) = backend.rows(exp.select(exp.Count(this=exp.Star())).from_("audience"))
         for done, _ in enumerate(_seal_parts(job, range(0, max(rows, 1), ROWS), Path(directory)), 1):
@@ -117,18 +116,3 @@ def _filled(template: str) -> exp.Expression:
     if not place:
         return exp.Literal.string(template)
     return exp.Concat(expressions=[exp.Literal.string(before), _column(_SEALED), exp.Literal.string(after)])
-
-
-@contextmanager
-def _replacing(out: Path) -> Iterator[Path]:
-    """A place to write that becomes ``out`` at the end, or nothing. Raises OutputError where that cannot be."""
-    beside = out.with_name(f".{os.getpid()}.{out.name}")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        yield beside
-        beside.replace(out)
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be written: {error.strerror}") from None
-    finally:
-        if beside.exists():
-            beside.unlink()

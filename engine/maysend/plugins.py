@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from threading import Thread
@@ -28,6 +28,9 @@ class Loaded:
     version: str
     error: str | None = None
 
+    def __str__(self) -> str:
+        return f"{self.name} ({' '.join((self.distribution, self.version)).strip()})"
+
 
 REGISTERED: Mapping[str, type] = {
     "register_channel_types": ChannelType,
@@ -45,7 +48,7 @@ class Plugins:
 
     loaded: tuple[Loaded, ...]
     registered: Mapping[str, Mapping[str, Any]]
-    sources: Mapping[tuple[str, str], str]
+    sources: Mapping[tuple[str, str], Loaded]
 
     @property
     def channel_types(self) -> Mapping[str, ChannelType]:
@@ -94,9 +97,9 @@ def _installed() -> Plugins:
 def _load(points: Iterable[EntryPoint], seconds: float) -> Plugins:
     loaded: list[Loaded] = []
     registered: dict[str, dict[str, Any]] = {hook: {} for hook in REGISTERED}
-    sources: dict[tuple[str, str], str] = {}
-    for point in sorted(points, key=lambda point: (_distribution(point) != "maysend", point.name)):
-        error = None
+    sources: dict[tuple[str, str], Loaded] = {}
+    for point in sorted(points, key=_order):
+        plugin = Loaded(point.name, _distribution(point), point.dist.version if point.dist else "")
         try:
             brought = _within(seconds, point)
             for hook, name in (
@@ -106,12 +109,17 @@ def _load(points: Iterable[EntryPoint], seconds: float) -> Plugins:
                 raise PluginError(f'{kind} "{name}" is registered by {sources[hook, name]} already')
             for hook, things in brought.items():
                 registered[hook] |= things
-                sources |= {(hook, name): point.name for name in things}
+                sources |= {(hook, name): plugin for name in things}
         except (Exception, SystemExit) as failure:  # whatever a third party's code raises, the rest must work
-            error = str(failure) if isinstance(failure, PluginError) else f"{type(failure).__name__}: {failure}"
-        version = point.dist.version if point.dist else ""
-        loaded.append(Loaded(point.name, _distribution(point), version, " ".join(error.split()) if error else None))
+            told = str(failure) if isinstance(failure, PluginError) else f"{type(failure).__name__}: {failure}"
+            plugin = replace(plugin, error=" ".join(told.split()))
+        loaded.append(plugin)
     return Plugins(tuple(loaded), registered, sources)
+
+
+def _order(point: EntryPoint) -> tuple[bool, str, str]:
+    """Ours first; where two distributions name an entry point alike, always the same one first."""
+    return _distribution(point) != "maysend", point.name, _distribution(point)
 
 
 def _distribution(point: EntryPoint) -> str:

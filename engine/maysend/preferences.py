@@ -96,10 +96,9 @@ class Preferences:
     def choosing(self, link: Link, form: Form, on: Iterable[str], source: Source) -> list[Fact]:
         """What a sent form says: only switches that differ from what it showed. ``on`` names those that are on now.
 
-        A yes to a group that is no longer there to join is not heard, a no always is.
+        A yes to what cannot be joined any more is not heard, a no always is.
         """
-        wanted = set(on)
-        joinable = {CHANNEL, *(group.name for group in self.project.active_groups(link.channel))}
+        wanted, joinable = set(on), self._joinable(link)
         changes = {
             name: not shown
             for name, shown in form.shown.items()
@@ -108,19 +107,25 @@ class Preferences:
         return self._facts(link, changes, source, form)
 
     def changing(self, link: Link, changes: Mapping[str, bool], source: Source) -> list[Fact]:
-        """What the API was asked for: group (or ``CHANNEL``) to on or off, only groups that the page shows.
+        """What the API was asked for: group (or ``CHANNEL``) to on or off, only groups that the pages show.
 
-        A no is also heard to a group that is shown to its subscribers alone. Raises UnknownNameError for any other
-        group, and LedgerError.
+        A yes to what cannot be joined any more is refused. A no is also heard to a group that is shown to its
+        subscribers alone. Raises UnknownNameError for any other group, and LedgerError.
         """
-        known = {CHANNEL, *link.groups, *(group.name for group in self.view(link).groups)}
+        shown = {CHANNEL, *link.groups, *(group.name for group in self.view(link).groups)}
         shown_at_times = {
             group.name for group in self.project.active_groups(link.channel) if group.visibility != "private"
         }
+        allowed = {True: shown & self._joinable(link), False: shown | shown_at_times}
         for name, subscribed in changes.items():
-            if name not in known and (subscribed or name not in shown_at_times):
-                raise UnknownNameError(f'there is no group "{name}" to change{did_you_mean(name, known - {CHANNEL})}')
+            if name not in allowed[subscribed]:
+                suggestion = did_you_mean(name, allowed[subscribed] - {CHANNEL, name})
+                raise UnknownNameError(f'there is no group "{name}" to {"join" if subscribed else "leave"}{suggestion}')
         return self._facts(link, changes, source)
+
+    def _joinable(self, link: Link) -> set[str]:
+        """What a yes is heard to: the channel, and those of its groups that are declared and active now."""
+        return {CHANNEL, *(group.name for group in self.project.active_groups(link.channel))}
 
     def _facts(self, link: Link, changes: Mapping[str, bool], source: Source, form: Form | None = None) -> list[Fact]:
         """Changes as facts, each for the address and the profile; none for a test link, which saves nothing."""

@@ -84,8 +84,8 @@ class LinkSealer:
 
     def seal(self, profile: str | None, address: str | None) -> str:
         """The token of the message to one profile."""
-        who = [_sized((value or "").encode()) for value in (profile, address)]
-        return self._seal(b"".join((self._start, *who, self._end)))
+        who = _sized((profile or "").encode()) + _sized((address or "").encode())
+        return self._seal(self._start + who + self._end)
 
 
 def open_link(sealer: Sealer, token: str) -> Link:
@@ -161,12 +161,11 @@ def _decode(text: str) -> bytes:
 
 def _sized(value: bytes) -> bytes:
     """``value`` after its length, in LEB128: seven bits a byte, the lowest first."""
-    length, size = len(value), bytearray()
-    while length > 0x7F:
-        size.append(length & 0x7F | 0x80)
-        length >>= 7
-    size.append(length)
-    return bytes(size) + value
+    return _length(len(value)) + value
+
+
+def _length(length: int) -> bytes:
+    return bytes((length,)) if length < 0x80 else bytes((length & 0x7F | 0x80,)) + _length(length >> 7)
 
 
 def _take(data: bytes) -> tuple[bytes, bytes]:

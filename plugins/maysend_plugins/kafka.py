@@ -65,10 +65,10 @@ class Kafka:
             )
         waiting = self._producer.flush(_SECONDS)
         if failed or waiting:
+            reason = failed[0] if failed else self._error or "the brokers do not answer"
             self._producer.purge()
             self._producer.flush(1)
-            reason = failed[0] if failed else self._error or "the brokers did not confirm"
-            raise DeliveryError(f"{waiting or len(failed)} events not confirmed: {reason}")
+            raise DeliveryError(f"{len(failed)} events not confirmed: {reason}")
 
     def close(self) -> None:
         self._producer.flush(1)

@@ -1,4 +1,4 @@
-"""The real command line, as a process of its own."""
+"""The real command line, and a real server, each a process of its own."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from maysend import cli
+from serving import Server, serving, write
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -60,3 +62,19 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 def here_json(here: Run) -> Callable[..., Any]:
     """What ``maysend ARGUMENTS --json`` prints, in this process."""
     return lambda *arguments, **options: json.loads(here(*arguments, "--json", **options).stdout)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """``maysend serve`` over the project of ``serving``, for all tests of a module."""
+    root = tmp_path_factory.mktemp("served")
+    ledger = f"sqlite:///{root}/ledger.db"
+    write(root, ledger)
+    with serving(root, ledger) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def client(server: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url, timeout=20) as client:
+        yield client

@@ -5,25 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from serving import Server, serving, write
+from serving import Server
 
 pytest.importorskip("schemathesis", reason="schemathesis is not installed (extra: dev)")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    root = tmp_path_factory.mktemp("openapi")
-    ledger = f"sqlite:///{root}/ledger.db"
-    write(root, ledger)
-    with serving(root, ledger) as server:
-        yield server
 
 
 @pytest.mark.parametrize("tokens", ["valid", "made up"])

@@ -6,7 +6,6 @@ import hashlib
 import re
 import socket
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import httpx
@@ -18,25 +17,10 @@ from maysend.web.app import create
 from maysend.web.middleware import HEADERS
 from maysend.web.server import load
 from maysend.web.site import open_site
-from serving import KEY, Form, Fresh, Server, serving, write
+from serving import KEY, Form, Fresh, Server
 
 ONE_CLICK = "List-Unsubscribe=One-Click"
 URLENCODED = "application/x-www-form-urlencoded"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    root = tmp_path_factory.mktemp("pages")
-    ledger = f"sqlite:///{root}/ledger.db"
-    write(root, ledger)
-    with serving(root, ledger) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def client(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=20) as client:
-        yield client
 
 
 @pytest.fixture

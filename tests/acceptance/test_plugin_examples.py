@@ -14,16 +14,26 @@ from typing import Any
 import httpx
 import pytest
 
+from serving import write
+
 REPOSITORY = Path(__file__).parents[2]
 BRAND_PAGE = REPOSITORY / "examples" / "plugin_brand_page"
 WHATSAPP = REPOSITORY / "examples" / "plugin_whatsapp"
 PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-PROJECT = {
+PARCELS = {
     "channels/whatsapp.yaml": "type: whatsapp\naddress: mobile\n",
-    "campaigns/news.yaml": "title: News\nchannel: whatsapp\n",
-    "profiles.csv": "id,mobile\n1,0049 (151) 555-0100\n2,+491515550101\n",
+    "subscription_groups/parcels.yaml": (
+        "title: Parcels\ndescription: Where yours is.\nchannel: whatsapp\n"
+        "default: subscribed\nstatus: active\nvisibility: public\n"
+    ),
+    "campaigns/parcel_sent.yaml": (
+        "title: Your parcel is on its way\nchannel: whatsapp\npurpose: marketing\n"
+        "subscription_groups: {all: [parcels]}\n"
+    ),
+    "campaigns/news.yaml": "title: News\nchannel: whatsapp\npurpose: marketing\n",
+    "profiles.csv": "id,mobile\n1,0049 (151) 555-0100\n2,+491515550101\n3,0151 5550102\n",
     "project.yaml": (
-        "title: Parcels\nledger: sqlite:///ledger.db\n"
+        "title: Parcels\ntimezone: UTC\nledger: sqlite:///.maysend/ledger.db\n"
         "profiles: {source: profiles.csv, key: id, columns: {id: integer, mobile: text}}\n"
         'replies: {whatsapp: {secret: "${REPLIES_SECRET}"}}\n'
     ),
@@ -68,6 +78,28 @@ def test_init_writes_a_plugin_whose_tests_pass(tmp_path: Path, maysend: Any, may
     assert "cannot be a name" in maysend("init", "--plugin", "Drone!", cwd=tmp_path, code=2).stderr
 
 
+def test_a_channel_of_a_third_party_is_opt_in_with_no_change_to_the_engine(
+    tmp_path: Path, maysend: Any, maysend_json: Any
+) -> None:
+    env = install(tmp_path / "installed", WHATSAPP) | {"REPLIES_SECRET": "s3cret"}
+    run_its_tests(WHATSAPP, env)
+    project = tmp_path / "project"
+    write(project, "", PARCELS)
+
+    def decisions(campaign: str) -> list[str]:
+        return [maysend_json("explain", campaign, key, cwd=project, env=env)["reason"] for key in (1, 2, 3)]
+
+    maysend("init", cwd=project, env=env)
+    maysend("validate", cwd=project, env=env)
+    nobody = ["channel_unsubscribed", "channel_unsubscribed", "no_address"]
+    assert decisions("news") == nobody
+    maysend("resubscribe", "whatsapp", "--address", "+49 151 5550100", cwd=project, env=env)
+    assert decisions("news") == ["included", *nobody[1:]]
+    assert decisions("parcel_sent")[0] == "included"
+    alone = maysend("validate", "--offline", cwd=project, code=1, env={"REPLIES_SECRET": "s3cret"}).stdout
+    assert "channels/whatsapp.yaml:1:7: " in alone, "without the plugin the channel is a problem"
+
+
 @pytest.mark.soak
 def test_in_a_fresh_environment_a_team_installs_its_channel_and_is_done(tmp_path: Path) -> None:
     """Nothing of this repository's own environment: ``pip install .`` and ``pip install examples/plugin_whatsapp``."""
@@ -77,9 +109,7 @@ def test_in_a_fresh_environment_a_team_installs_its_channel_and_is_done(tmp_path
     subprocess.run([python, *PIP, f"{REPOSITORY}[server]"], check=True)
     subprocess.run([python, *PIP, WHATSAPP], check=True)
     root = tmp_path / "project"
-    for name, text in PROJECT.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text, "utf-8")
+    write(root, "", PARCELS)
     env = {"PATH": os.environ["PATH"], "REPLIES_SECRET": "s3cret"}
 
     def run(*arguments: str) -> Any:
@@ -87,7 +117,7 @@ def test_in_a_fresh_environment_a_team_installs_its_channel_and_is_done(tmp_path
         return subprocess.run(command, cwd=root, env=env, check=True, capture_output=True, text=True).stdout
 
     def included() -> int:
-        (campaign,) = json.loads(run("evaluate", "--no-audiences", "--json"))["campaigns"]
+        (campaign,) = json.loads(run("evaluate", "news", "--no-audiences", "--json"))["campaigns"]
         return int(campaign["included"])
 
     run("init")

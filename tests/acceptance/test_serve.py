@@ -10,7 +10,9 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import httpx
@@ -23,21 +25,6 @@ from serving import KEY, Form, Server, serving, write
 
 ONE_CLICK = "List-Unsubscribe=One-Click"
 BEARER = {"authorization": "Bearer s3cret"}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    root = tmp_path_factory.mktemp("serve")
-    ledger = f"sqlite:///{root}/ledger.db"
-    write(root, ledger)
-    with serving(root, ledger) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def client(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=20) as client:
-        yield client
 
 
 def until(true: Callable[[], object], seconds: float = 15) -> None:
@@ -217,11 +204,37 @@ def test_a_reply_is_taken_only_where_declared_and_verified(
 # Declarations that change
 
 
+@contextmanager
+def visited_all_the_time(server: Server) -> Iterator[list[int]]:
+    """Somebody opens and posts a test link's pages without a pause; the status of each answer."""
+    paths = [f"/{page}/{server.fresh('daily', test=True)}" for page in ("u", "p")]
+    statuses: list[int] = []
+    ended = Event()
+
+    def visit() -> None:
+        with httpx.Client(base_url=server.url, timeout=30) as client:
+            while not ended.is_set():
+                statuses.extend(client.get(path).status_code for path in paths)
+                statuses.append(client.post(paths[0], content=ONE_CLICK).status_code)
+
+    with ThreadPoolExecutor(1) as pool:
+        visiting = pool.submit(visit)
+        try:
+            yield statuses
+        finally:
+            ended.set()
+            visiting.result()
+
+
 def test_changed_declarations_are_taken_in_and_broken_ones_are_not(tmp_path: Path) -> None:
     ledger = f"sqlite:///{tmp_path}/ledger.db"
     write(tmp_path, ledger)
     news = tmp_path / "subscription_groups" / "news.yaml"
-    with serving(tmp_path, ledger) as server, httpx.Client(base_url=server.url) as client:
+    with (
+        serving(tmp_path, ledger) as server,
+        httpx.Client(base_url=server.url) as client,
+        visited_all_the_time(server) as statuses,
+    ):
         token = server.fresh("daily")
         sent_before = server.fresh("weekend")
         declared = news.read_text("utf-8")
@@ -250,6 +263,8 @@ def test_changed_declarations_are_taken_in_and_broken_ones_are_not(tmp_path: Pat
             ("club", "weekend"),
         ]
         until(lambda: "<h1>Farewell</h1>" in client.post(f"/u/{token}", data={"form": ""}).text)
+    assert len(statuses) > 50
+    assert set(statuses) == {200}, "no request is dropped while declarations change"
 
 
 # Stopping
@@ -283,6 +298,15 @@ def test_what_was_acknowledged_is_there_after_a_stop(tmp_path: Path) -> None:
 
 
 # Starting
+
+
+def test_a_stop_is_heard_as_soon_as_it_serves(tmp_path: Path) -> None:
+    """``serving`` sends the signal at the first line that is logged, and wants exit code 0."""
+    ledger = f"sqlite:///{tmp_path}/ledger.db"
+    write(tmp_path, ledger)
+    for _ in range(3):
+        with serving(tmp_path, ledger):
+            """Nothing: it is stopped at once."""
 
 
 @pytest.mark.parametrize(

@@ -180,8 +180,23 @@ def test_the_api_changes_only_groups_that_the_page_shows(preferences: Preference
     link = newcomer("club")
     assert len(preferences.changing(link, {"news": False, "club": True}, "api")) == 2
     for name in ("letter", "alerts", "nwes", "gone"):
-        with pytest.raises(UnknownNameError, match=f'there is no group "{name}" to change'):
+        with pytest.raises(UnknownNameError, match=f'there is no group "{name}" to join'):
             preferences.changing(link, {"news": False, name: True}, "api")
+
+
+def test_a_yes_is_heard_to_the_same_groups_from_the_page_and_the_api(preferences: Preferences) -> None:
+    """The link names them all: one archived, one that no file declares any more, one of another channel."""
+    names = ("news", "club", "letter", "gone", "alerts")
+    link, form = newcomer(*names), Form(dict.fromkeys((*names, CHANNEL), False), "r", "h")
+    heard = {fact.group for fact in preferences.choosing(link, form, (*names, CHANNEL), "page")}
+    assert heard == {"news", "club", None}
+    for name in (*names, CHANNEL):
+        if (name or None) in heard:
+            assert preferences.changing(link, {name: True}, "api")
+        else:
+            with pytest.raises(UnknownNameError, match=f'there is no group "{name}" to join'):
+                preferences.changing(link, {"news": False, name: True}, "api")
+        assert preferences.changing(link, {name: False}, "api"), "a no is always heard"
 
 
 def test_the_api_hears_the_same_no_twice(preferences: Preferences, ledger: Ledger) -> None:

@@ -95,15 +95,15 @@ def _audience(project: Project, campaign: Campaign, audiences: Path | None) -> I
     if audiences:
         files = [audiences / f"{campaign.name}.{ending}" for ending in ("parquet", "csv")]
         if not (there := [file for file in files if file.is_file()]):
-            raise MaysendError(f"{audiences}: has no audience of {campaign.name}; was its target cap exceeded?")
+            raise MaysendError(f"{audiences}: has no audience of {campaign.name}; did a guard or a cap hold it back?")
         yield there[0]
         return
     with tempfile.TemporaryDirectory(prefix="maysend-") as directory:
         out = Path(directory) / "audiences"
         with runner.opened(project, datetime.now(UTC), plugins.load()) as run:
             (outcome,) = evaluation.evaluate(run, [campaign], out=out).outcomes
-        if outcome.aborted:
-            raise MaysendError(f"{campaign.name}: its target cap is exceeded, so that it has no audience")
+        if outcome.refusals:
+            raise MaysendError("\n".join(outcome.refusals))
         yield out / f"{campaign.name}.parquet"
 
 

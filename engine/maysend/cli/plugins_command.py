@@ -23,18 +23,20 @@ def command(as_json: bool) -> None:
     """
     found = plugins.load()
     journal, why = ledger.sqlite_journal()
-    rows = [asdict(plugin) | _brought(found, plugin.name) for plugin in found.loaded]
+    rows = [asdict(plugin) | _brought(found, plugin) for plugin in found.loaded]
     if as_json:
         print_json({"plugins": rows, "sqlite": {"version": ledger.sqlite_version(), "journal": journal, "why": why}})
         return
     _print_table(rows)
+    for plugin in found.failures:
+        click.echo(f"{plugin} failed to load: {plugin.error}", err=True)
     for name in COMMANDS.keys() & found.commands.keys():
         source = found.sources["register_commands", name]
         click.echo(f'command "{name}" of {source} is not used: maysend has one of its own', err=True)
     click.echo(f"\nThe ledger's journal on SQLite {ledger.sqlite_version()} is {journal}: {why}.")
 
 
-def _brought(found: plugins.Plugins, plugin: str) -> dict[str, list[str]]:
+def _brought(found: plugins.Plugins, plugin: plugins.Loaded) -> dict[str, list[str]]:
     """What one plugin registered: names by kind."""
     brought: dict[str, list[str]] = {hook.removeprefix("register_"): [] for hook in plugins.REGISTERED}
     for (hook, name), source in found.sources.items():
@@ -50,8 +52,3 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         brings = "; ".join(f"{kind.replace('_', ' ')}: {', '.join(row[kind])}" for kind in kinds if row[kind])
         table.add_row(row["name"], row["distribution"], row["version"], "failed to load" if row["error"] else brings)
     Console(markup=False, highlight=False).print(table)
-    for row in rows:
-        if row["error"]:
-            click.echo(
-                f"{row['name']} ({row['distribution']} {row['version']}) failed to load: {row['error']}", err=True
-            )

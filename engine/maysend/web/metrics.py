@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+
+from ..events import ChannelUnsubscribed
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 """The environment variable with the directory in which several workers keep their counts."""
@@ -16,21 +20,36 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self.requests = Counter(
+        requests = Counter(
             "maysend_requests", "Requests answered.", ["route", "method", "status"], registry=self._registry
         )
-        self.seconds = Histogram(
-            "maysend_request_seconds", "Time to answer a request.", ["route"], registry=self._registry
-        )
-        self.events = Counter(
+        seconds = Histogram("maysend_request_seconds", "Time to answer a request.", ["route"], registry=self._registry)
+        events = Counter(
             "maysend_events", "Events recorded, by source.", ["source", "resubscribed"], registry=self._registry
         )
-        self.appending = Histogram(
+        self._appending = Histogram(
             "maysend_append_seconds", "Time until answers are durable in the ledger.", registry=self._registry
         )
         self.reloads = Counter(
             "maysend_reloads", "Changes of declarations seen, by outcome.", ["outcome"], registry=self._registry
         )
+        # The library looks a label up slowly, for every request: each is looked up once.
+        self._requests, self._seconds, self._events = (
+            cache(requests.labels),
+            cache(seconds.labels),
+            cache(events.labels),
+        )
+
+    def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """One request answered."""
+        self._requests(route, method, status).inc()
+        self._seconds(route).observe(seconds)
+
+    def count_events(self, events: Sequence[ChannelUnsubscribed], seconds: float) -> None:
+        """One append, and the events it recorded."""
+        self._appending.observe(seconds)
+        for event in events:
+            self._events(event.source, "yes" if event.resubscribed else "no").inc()
 
     def text(self) -> bytes:
         """The Prometheus text format."""

@@ -79,8 +79,6 @@ def _add(message: MutableMapping[str, Any], scope: Scope) -> None:
 
 
 def _count(scope: Scope, status: int, seconds: float) -> None:
-    metrics = scope["app"].state.metrics
     route = getattr(scope.get("endpoint"), "__name__", "none")
     method = scope["method"] if scope["method"] in _METHODS else "other"
-    metrics.requests.labels(route, method, status).inc()
-    metrics.seconds.labels(route).observe(seconds)
+    scope["app"].state.metrics.count_request(route, method, status, seconds)

@@ -20,6 +20,8 @@ from .site import Site
 LARGEST = 64 * 1024
 """Bytes of the largest form."""
 
+_DONE = PlainTextResponse("unsubscribed\n")
+
 
 async def show_group(request: Request) -> Response:
     site, token = _asked(request)
@@ -34,7 +36,7 @@ async def leave(request: Request) -> Response:
     fields = await _fields(request)
     if "form" not in fields:
         await record(request, site.preferences.leaving(link, "one_click"))
-        return PlainTextResponse("unsubscribed\n")
+        return _DONE
     form = _form(site.preferences, token, fields)
     await record(request, site.preferences.leaving(link, "page", form))
     return await _html(request, lambda language: site.left_page(link, token, language))

@@ -48,14 +48,22 @@ def serve(root: Path, host: str, port: int, workers: int) -> None:
     app = create_app()
     with _listening(host, port) as listening:
         name, number = listening.getsockname()[:2]
-        _log.info("serving %s at http://%s:%d", app.state.site.project.title, name, number)
+        said = f"serving {app.state.site.project.title} at http://{name}:{number}"
         if workers == 1:
+            server = uvicorn.Server(_config(app))
             for caught in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(caught, lambda *_: None)
-            uvicorn.Server(_config(app)).run([listening])
+                signal.signal(caught, lambda *_: _end(server))
+            _log.info(said)
+            server.run([listening])
         else:
             app.state.ledger.close()
+            _log.info(said)
             Multiprocess(_config("maysend.web.server:create_app", workers=workers), [listening]).run()
+
+
+def _end(server: uvicorn.Server) -> None:
+    """What a signal means before uvicorn listens to it, and after: end well, with exit code 0."""
+    server.should_exit = True
 
 
 def create_app() -> Starlette:
