@@ -19,7 +19,7 @@ from .targeting import reads
 from .targeting.features import View, address_column, value
 from .targeting.plan import Plan
 from .targeting.stages import REASONS, Reason, control_groups, frequency_caps, predicates, sent
-from .trees import cast, column, named, table
+from .trees import cast, column, named, number, table
 from .where import All, AnyOf, Condition, InSegment, Not
 from .wording import day, describe, seen
 
@@ -60,19 +60,36 @@ def explain(run: Run, campaigns: Sequence[Campaign], profile: str) -> list[Expla
     found = []
     whole = [campaign for campaign in campaigns if campaign.target_cap]
     alone = [campaign for campaign in campaigns if not campaign.target_cap]
-    neighbours = _neighbours(run, alone, profile) if alone else None
-    for chosen, only in ((alone, neighbours), (whole, None)):
-        for plan in run.plans(chosen, only=only):
-            for index in range(len(plan.asked)):
-                found.append(_Explainer(run, plan, index, profile).explanation())
+    is_it = _is(run, profile)
+    for explanation in _explained(run, alone, profile, is_it):
+        if explanation.reason in _BY_ITSELF:
+            found.append(explanation)
+    done = {explanation.campaign for explanation in found}
+    if shared := [campaign for campaign in alone if campaign.name not in done]:
+        found += _explained(run, shared, profile, _neighbours(run, shared, is_it))
+    found += _explained(run, whole, profile, None)
     return sorted(found, key=lambda explanation: explanation.campaign)
 
 
-def _neighbours(run: Run, campaigns: Sequence[Campaign], profile: str) -> E:
+def _explained(run: Run, campaigns: Sequence[Campaign], profile: str, only: E | None) -> Iterator[Explanation]:
+    for plan in run.plans(campaigns, only=only):
+        for index in range(len(plan.asked)):
+            yield _Explainer(run, plan, index, profile).explanation()
+
+
+def _is(run: Run, profile: str) -> E:
+    """That a row of the profile table (``p``) is the profile; by the key as it is stored, so that few rows are read."""
+    kind = (run.catalog.profiles or {})[run.project.profiles.key].kind
+    key = column(run.project.profiles.key, "p")
+    if kind == "integer" and profile.removeprefix("-").isdecimal() and str(int(profile)) == profile:
+        return exp.EQ(this=key, expression=number(int(profile)))
+    return exp.EQ(this=key if kind == "text" else cast(key, "text"), expression=exp.Literal.string(profile))
+
+
+def _neighbours(run: Run, campaigns: Sequence[Campaign], is_it: E) -> E:
     """The profile and those that share an address with it: all that a decision without a target cap depends on."""
     profiles = run.catalog.profiles or {}
     key = cast(value(profiles, run.project.profiles.key, "p"), "text")
-    is_it = exp.EQ(this=key, expression=exp.Literal.string(profile))
     channels = [run.project.channels[name] for name in sorted({campaign.channel for campaign in campaigns})]
     wanted = {
         address_column(channel): (
@@ -82,16 +99,18 @@ def _neighbours(run: Run, campaigns: Sequence[Campaign], profile: str) -> E:
         for channel in channels
     }
     people = normalized(table("profiles", "p"), wanted).subquery("p")
-    rows = run.backend.rows(exp.select(*map(column, wanted)).from_(people).where(is_it))
-    if not rows:
-        raise UnknownNameError(f'there is no profile "{profile}" in {run.project.profiles.source.location}')
+    (row,) = run.backend.rows(exp.select(*map(column, wanted)).from_(people).where(is_it.copy()))
     same = [
         exp.EQ(this=column(address, "p"), expression=exp.Literal.string(found))
-        for address, found in zip(wanted, rows[0], strict=True)
+        for address, found in zip(wanted, row, strict=True)
         if found
     ]
     keys = run.backend.rows(exp.select(key.copy()).from_(people.copy()).where(exp.or_(is_it.copy(), *same)))
-    return exp.In(this=key.copy(), expressions=[exp.Literal.string(found) for (found,) in keys])
+    return exp.or_(*(_is(run, found) for (found,) in keys))
+
+
+_BY_ITSELF = REASONS[: REASONS.index("duplicate_address")]
+"""The reasons that no other profile has a part in."""
 
 
 class _Explainer:

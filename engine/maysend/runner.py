@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from sqlglot import exp
 
 from . import defaults, meaning, snapshot
 from .addresses import normalizer
-from .backends.duckdb import DuckDB
+from .backends.backend import Backend, connect
 from .columns import LEDGER_COLUMNS, Catalog, Table
 from .errors import InvalidProjectError, LedgerError, Problem, SourceError, UnknownNameError, did_you_mean
 from .ledger import Ledger, open_ledger
@@ -20,12 +22,16 @@ from .model import Campaign, Project, Source
 from .moments import Clock
 from .plugins import Plugins
 from .targeting import reads
+from .targeting.describing import outline
 from .targeting.features import value
-from .targeting.plan import Asked, Plan, blocks
+from .targeting.plan import CAPPED, Asked, Plan, blocks
 from .targeting.preparing import prepare
 from .targeting.standings import ANSWERS
 from .targeting.tables import LEDGER
 from .trees import cast, column, missing, named, table
+
+if TYPE_CHECKING:
+    from .backends.backend import SparkSession
 
 Progress = Callable[[str], None]
 """Told what a run does next, in a few words."""
@@ -37,28 +43,42 @@ class Run:
 
     project: Project
     plugins: Plugins
-    backend: DuckDB
+    backend: Backend
     catalog: Catalog
     clock: Clock
     ledger: Ledger
     ledger_seq: int
     progress: Progress
+    show_plan: Callable[[Iterator[str]], None] = lambda _: None
 
-    def plans(self, campaigns: Sequence[Campaign], *, only: exp.Expr | None = None) -> Iterator[Plan]:
+    def plans(
+        self, campaigns: Sequence[Campaign], *, only: exp.Expr | None = None, through: int = CAPPED
+    ) -> Iterator[Plan]:
         """The campaigns decided, a block at a time; each plan can be read until the next is asked for.
 
-        ``only`` restricts the profiles (``p``).
+        ``only`` restricts the profiles (``p``); ``through`` is the last stage that will be read.
         """
-        types, decided = self.plugins.channel_types, 0
         asked = [Asked(self.project, campaign) for campaign in campaigns]
+        yield from self.decided(asked, only=only, through=through)
+
+    def decided(self, asked: Sequence[Asked], *, only: exp.Expr | None = None, through: int = CAPPED) -> Iterator[Plan]:
+        """The same for campaigns of projects that read the same tables."""
+        types, decided = self.plugins.channel_types, 0
         for block in blocks(asked, types, self.catalog, self.clock):
             decided += len(block)
-            self.progress(f"deciding {decided} of {len(campaigns)} campaigns")
+            of = f"{decided} of {len(asked)} campaigns"
             plan = Plan(block, types, self.catalog, self.clock)
             self._open_lists(plan)
             if plan.reads_ledger:
                 self._land_ledger()
-            prepare(plan, self.backend, only=only)
+            prepare(
+                plan,
+                self.backend,
+                only=only,
+                through=through,
+                told=lambda step, of=of: self.progress(f"{of}: {step}"),  # type: ignore[misc]
+                looked_up=lambda plan: self.show_plan(outline(plan, self.backend)),
+            )
             yield plan
 
     def population(self) -> int:
@@ -98,18 +118,30 @@ def opened(
     *,
     memory: str | None = None,
     until: int | None = None,
+    remember: bool = True,
     progress: Progress = lambda _: None,
+    show_plan: Callable[[Iterator[str]], None] = lambda _: None,
+    session: SparkSession | None = None,
 ) -> Iterator[Run]:
     """Open a run over a valid project. Consent is the newest; ``until`` goes back to that event, for a replay.
+
+    The ledger remembers the project's groups from then on, unless ``remember`` is false: what is only reviewed may
+    never come to be. ``show_plan`` gets each plan's outline, line by line, before it is asked of every profile.
+    ``session`` is a running Spark session that takes the place of the engine that the project declares.
 
     Raises InvalidProjectError where the declarations do not fit the data or the ledger's memory, LedgerError where the
     ledger is missing, SourceError where data is broken.
     """
     clock = Clock(as_of, ZoneInfo(project.timezone))
-    with open_ledger(project.ledger, project.root) as ledger, DuckDB(memory) as backend:
+    with (
+        open_ledger(project.ledger, project.root) as ledger,
+        connect(project, memory=memory, session=session, told=progress) as backend,
+    ):
         progress("opening sources")
         catalog, problems = open_sources(project, backend)
         problems += meaning.problems(project, catalog, clock)
+        if not problems:
+            backend.settle()
         progress("reading answers")
         people = snapshot.people(project, plugins.channel_types, catalog.profiles or {})
         if until is None:
@@ -119,11 +151,12 @@ def opened(
         problems += memory_problems(project, plugins, ledger, backend, catalog, clock)
         if problems:
             raise InvalidProjectError(problems)
-        ledger.remember_groups(project.groups.values())
-        yield Run(project, plugins, backend, catalog, clock, ledger, seq, progress)
+        if remember:
+            ledger.remember_groups(project.groups.values())
+        yield Run(project, plugins, backend, catalog, clock, ledger, seq, progress, show_plan)
 
 
-def open_sources(project: Project, backend: DuckDB) -> tuple[Catalog, list[Problem]]:
+def open_sources(project: Project, backend: Backend) -> tuple[Catalog, list[Problem]]:
     """Every table a project declares, under the names that plans read, and a problem for each that cannot be opened."""
     problems: list[Problem] = []
 
@@ -142,7 +175,7 @@ def open_sources(project: Project, backend: DuckDB) -> tuple[Catalog, list[Probl
     return Catalog(profiles, {name: kinds for name, kinds in events.items() if kinds is not None}, sends), problems
 
 
-def _key_problems(project: Project, backend: DuckDB) -> list[Problem]:
+def _key_problems(project: Project, backend: Backend) -> list[Problem]:
     """A key identifies one profile: it is never missing, and never stands in two rows."""
     key = column(project.profiles.key)
     many = exp.Count(this=exp.Star())
@@ -156,7 +189,7 @@ def _key_problems(project: Project, backend: DuckDB) -> list[Problem]:
         .limit(4)
     )
     try:
-        rows = backend.rows(query)
+        rows = [] if backend.in_order("profiles", project.profiles.key) else backend.rows(query)
     except SourceError as error:
         return [project.document.problem(("profiles", "source"), str(error))]
     where = f'{project.profiles.source.location}: key "{project.profiles.key}"'
@@ -172,7 +205,7 @@ def _key_problems(project: Project, backend: DuckDB) -> list[Problem]:
 
 
 def memory_problems(
-    project: Project, plugins: Plugins, ledger: Ledger, backend: DuckDB, catalog: Catalog, clock: Clock
+    project: Project, plugins: Plugins, ledger: Ledger, backend: Backend, catalog: Catalog, clock: Clock
 ) -> list[Problem]:
     """What the ledger remembers and the declarations have forgotten (spec 2); the answers have been landed."""
 
@@ -192,7 +225,7 @@ def memory_problems(
 def check(project: Project, as_of: datetime, plugins: Plugins) -> list[Problem]:
     """The third pass of validation, with data and ledger."""
     clock = Clock(as_of, ZoneInfo(project.timezone))
-    with DuckDB() as backend:
+    with connect(project) as backend:
         catalog, problems = open_sources(project, backend)
         problems += meaning.problems(project, catalog, clock)
         try:
@@ -219,16 +252,19 @@ def decide(project: Project, as_of: datetime, plugins: Plugins) -> dict[str, dic
     found: dict[str, dict[str, str]] = {}
     with opened(project, as_of, plugins) as run:
         for plan in run.plans(chosen(project, ())):
+            _, counted = reads.waterfall(plan, run.backend)
             for index, asked in enumerate(plan.asked):
                 rows = run.backend.rows(reads.reasons(plan, index))
-                found[asked.campaign.name] = {str(key): reason for key, _, reason in rows}
+                reasons = found[asked.campaign.name] = {str(key): reason for key, _, reason in rows}
+                # The waterfall and everybody's reasons are two reads of one plan: they may never disagree.
+                assert Counter(reasons.values()) == +Counter(counted[index]), (asked.campaign.name, counted[index])
     return found
 
 
 def address_of(project: Project, plugins: Plugins, channel: str, profile: str) -> str | None:
     """A profile's normalized address on a channel; None where there is no such profile, or no valid address."""
     declared = project.channels[channel]
-    with DuckDB() as backend:
+    with connect(project) as backend:
         kinds = backend.open("profiles", project.profiles.source)
         key = cast(value(kinds, project.profiles.key, "p"), "text")
         found = backend.rows(

@@ -15,12 +15,13 @@ from pathlib import Path
 from sqlglot import exp
 
 from .addresses import normalized
+from .backends.backend import Backend
 from .backends.duckdb import DuckDB
 from .columns import Table
 from .errors import OutputError, SourceError
 from .hookspecs import ChannelType
 from .ledger import Ledger, Mark, Subject
-from .model import Project, Source
+from .model import SNAPSHOTS, Project, Source
 from .targeting.features import value
 from .trees import cast, column, missing, named, table
 
@@ -62,31 +63,34 @@ class _Landed:
     mark: Mark
 
 
-def land(ledger: Ledger, backend: DuckDB, directory: Path, name: str, people: Sequence[exp.Query] = ()) -> int:
+def land(ledger: Ledger, backend: Backend, directory: Path, name: str, people: Sequence[exp.Query] = ()) -> int:
     """Make the answers in force readable as ``name`` in the backend; return the newest event they know of.
 
     The snapshot in ``directory`` is used where it is whole and of this ledger, and made anew where it is not. Where it
     cannot be written, the run goes on without it. ``people`` are queries for everybody whom the run asks about, in the
     columns of ``Subject``: whoever of them was erased has the no that is left.
     """
-    landed = _land(ledger, backend, directory)
-    both, tail = _merged(landed.base), _count(backend, _TAIL)
-    if landed.base == _LIVE or tail >= max(TAIL, _count(backend, landed.base) // 20):
-        _write(backend, both, directory, landed.mark)
-    backend.define(name, _with_erased(ledger, backend, both, people))
+    local = backend.local
+    landed = _land(ledger, local, directory)
+    both, tail = _merged(landed.base), _count(local, _TAIL)
+    if landed.base == _LIVE or tail >= max(TAIL, _count(local, landed.base) // 20):
+        _write(local, both, directory, landed.mark)
+    local.define(name, _with_erased(ledger, backend, both, people))
+    backend.take(name)
     return landed.mark.seq
 
 
-def land_past(ledger: Ledger, backend: DuckDB, name: str, until: int, people: Sequence[exp.Query] = ()) -> int:
+def land_past(ledger: Ledger, backend: Backend, name: str, until: int, people: Sequence[exp.Query] = ()) -> int:
     """Make the answers in force after event ``until`` readable as ``name``; see ``land``."""
-    backend.land(_LIVE, COLUMNS, ledger.answers_until(until))
-    backend.define(name, _with_erased(ledger, backend, _all(_LIVE), people))
+    backend.local.land(_LIVE, COLUMNS, ledger.answers_until(until))
+    backend.local.define(name, _with_erased(ledger, backend, _all(_LIVE), people))
+    backend.take(name)
     return until
 
 
 def place(project: Project) -> Path:
     """The directory of a project's snapshots."""
-    return project.root / ".maysend"
+    return project.root / (project.engine.snapshots if project.engine else SNAPSHOTS)
 
 
 def people(project: Project, channel_types: Mapping[str, ChannelType], profiles: Table) -> list[exp.Query]:
@@ -116,12 +120,12 @@ def forget(directory: Path) -> None:
         raise OutputError(f"{directory}: the snapshot cannot be removed: {error.strerror}") from None
 
 
-def _with_erased(ledger: Ledger, backend: DuckDB, answers: exp.Query, people: Sequence[exp.Query]) -> exp.Query:
+def _with_erased(ledger: Ledger, backend: Backend, answers: exp.Query, people: Sequence[exp.Query]) -> exp.Query:
     """The answers, and the no that is left of whoever of ``people`` was erased."""
     if not people or not ledger.has_erased():
         return answers
     subjects = (Subject(*row) for query in people for row in backend.stream(query))
-    backend.land(_ERASED, COLUMNS, ledger.erased(subjects))
+    backend.local.land(_ERASED, COLUMNS, ledger.erased(subjects))
     return exp.union(answers, _all(_ERASED), distinct=False)
 
 
@@ -175,7 +179,9 @@ def _write(backend: DuckDB, answers: exp.Query, directory: Path, mark: Mark) -> 
     try:
         directory.mkdir(parents=True, exist_ok=True)
         file = directory / f"answers-{mark.seq}-{os.getpid()}.parquet"
-        backend.write(answers, file)
+        # In the order of subjects, so that a few of them are found without reading the rest.
+        columns = exp.select(*map(column, COLUMNS)).from_(answers.subquery("a"))
+        backend.write(columns.order_by(column("subject"), column("channel"), column("group")), file)
         manifest = _Manifest(_FORMAT, mark, file.name, _digest(file))
         unfinished = directory / f"answers-{os.getpid()}.json"
         unfinished.write_text(json.dumps(asdict(manifest) | {"mark": mark._asdict()}), encoding="utf-8")

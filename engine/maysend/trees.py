@@ -54,8 +54,8 @@ def small(value: int) -> E:
 
 
 def number(value: int) -> E:
-    """An integer constant of 64 bits."""
-    return cast(small(value), "bigint")
+    """An integer constant of 64 bits. One that needs them is read as one."""
+    return cast(small(value), "bigint") if abs(value) < 1 << 31 else small(value)
 
 
 def either(tests: list[E]) -> E:

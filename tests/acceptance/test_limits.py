@@ -88,6 +88,7 @@ def decided(project: Project, names: list[str], read: set[str]) -> dict[str, tup
     with runner.opened(project, datetime.fromisoformat(WORLD["as_of"]), engine.loaded_plugins()) as run:
         for plan in run.plans(runner.chosen(project, names)):
             _, counted = reads.waterfall(plan, run.backend)
+            reads.keep(plan, run.backend)
             for index, counts in enumerate(counted):
                 name = plan.asked[index].campaign.name
                 found[name] = (counts, run.backend.rows(reads.audience(plan, index)) if name in read else [])

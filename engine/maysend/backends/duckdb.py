@@ -6,8 +6,11 @@ import csv
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from time import perf_counter
 from typing import Any
+from uuid import uuid4
 
 import duckdb
 from sqlglot import exp
@@ -17,7 +20,7 @@ from ..errors import OutputError, SourceError
 from ..model import Source
 from .csv_files import is_csv, read_header
 from .failures import converted_column, line
-from .queries import read_query
+from .queries import read_paths, read_query
 
 _KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(
@@ -46,6 +49,9 @@ _DECLARED: Mapping[str, str] = {
     "list of number": "DOUBLE[]",
 }
 _SETTINGS = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+_AS_WRITTEN = "SET disabled_optimizers = 'join_order,build_side_probe_side'"
+"""Every query of a plan is written with the small table on the right of a join; an estimate would only get it wrong."""
+_JSON = (".json", ".jsonl", ".ndjson", ".json.gz")
 _NULL = "\\N"
 
 
@@ -53,15 +59,20 @@ class DuckDB:
     """One in-memory database for one run; temporary data spills to disk. Use as a context manager."""
 
     def __init__(self, memory: str | None = None, threads: int | None = None) -> None:
-        settings: dict[str, Any] = dict(_SETTINGS)
+        beside = Path(tempfile.gettempdir()) / f"maysend-{os.getpid()}-{uuid4().hex}"
+        settings: dict[str, Any] = {**_SETTINGS, "temp_directory": str(beside)}
         if threads:
             settings["threads"] = threads
         if memory:
             settings["memory_limit"] = memory
         self._connection = duckdb.connect(config=settings)
         self._opened: dict[str, tuple[Source, Sequence[object]]] = {}
-        for setting in ("SET TimeZone = 'UTC'", "SET enable_progress_bar = false"):
+        self.spent: dict[str, float] = {}
+        """Seconds, by the temporary table that they made; ``file`` is for those written."""
+        for setting in ("SET TimeZone = 'UTC'", "SET enable_progress_bar = false", _AS_WRITTEN):
             self._connection.execute(setting)
+
+    partitions = False
 
     def __enter__(self) -> DuckDB:
         return self
@@ -74,6 +85,8 @@ class DuckDB:
 
         Raises SourceError where files are missing, broken, or not as declared.
         """
+        if not source.local:
+            raise SourceError(f"{source.location}: is not a file here; declare `engine: {{type: spark}}` to read it")
         try:
             if watched:
                 self._opened[name] = (source, self._stamps(source))
@@ -93,14 +106,34 @@ class DuckDB:
         except SourceError as error:
             raise SourceError(self._located(str(error), source)) from None
 
+    def settle(self) -> None:
+        """Read every source that is no Parquet once, into a temporary table, for all the queries to come."""
+        for name, (source, _) in self._opened.items():
+            if not (is_csv(source.path) or source.path.endswith((".sql", *_JSON))):
+                continue
+            landed = f"{name} as read"
+            self._connection.execute("RESET disabled_optimizers")
+            try:
+                self.create(landed, exp.select("*").from_(_identifier(name)))
+            finally:
+                self._connection.execute(_AS_WRITTEN)
+            self.view(name, exp.select("*").from_(_identifier(landed)))
+
     def check_sources(self) -> None:
         """Raises SourceError where a file is not what it was when it was opened: then nothing read is of one piece."""
         for source, stamps in self._opened.values():
             if self._stamps(source) != stamps:
                 raise SourceError(f"{source.location}: changed while it was read; run again when it is complete")
 
-    def create(self, name: str, query: exp.Query) -> None:
-        """Keep a query's rows as a temporary table, replacing one of that name."""
+    def inputs(self) -> dict[str, list[str]]:
+        """The files of every source that was opened and is watched, by the location that declares it."""
+        return {source.location: self._files(source) for source, _ in self._opened.values()}
+
+    def create(self, name: str, query: exp.Query, *, few: bool = False) -> None:
+        """Keep a query's rows as a temporary table, replacing one of that name.
+
+        A long query over a ``few`` rows is faster where nobody tries to make it so.
+        """
         created = exp.Create(
             this=_identifier(name),
             kind="TABLE",
@@ -108,7 +141,20 @@ class DuckDB:
             replace=True,
             properties=exp.Properties(expressions=[exp.TemporaryProperty()]),
         )
-        self._run(created)
+        if few:
+            self._connection.execute("PRAGMA disable_optimizer")
+        try:
+            with self._timed(name):
+                self._run(created)
+        finally:
+            if few:
+                self._connection.execute("PRAGMA enable_optimizer")
+
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[None]:
+        started = perf_counter()
+        yield
+        self.spent[name] = self.spent.get(name, 0) + perf_counter() - started
 
     def define(self, name: str, query: exp.Query) -> None:
         """Name a query, that runs whenever it is read."""
@@ -127,6 +173,15 @@ class DuckDB:
     def rows(self, query: exp.Query) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = self._run(query).fetchall()
         return rows
+
+    def in_order(self, name: str, column: str) -> bool:
+        """Whether every value of a column is greater than the one read before it; then each is there once."""
+        before = exp.Window(this=exp.Anonymous(this="LAG", expressions=[exp.column(column, quoted=True)]))
+        read = exp.select(exp.alias_(exp.column(column, quoted=True), "own"), exp.alias_(before, "before"))
+        own, last = exp.column("own"), exp.column("before")
+        wrong = exp.or_(exp.LTE(this=own, expression=last), exp.Is(this=own.copy(), expression=exp.Null()))
+        query = exp.select("1").from_(read.from_(_identifier(name)).subquery("r")).where(wrong).limit(1)
+        return not self.rows(query)
 
     def land(self, name: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> None:
         """Keep rows as a temporary table; ``columns`` maps name to a type (``BIGINT``, ``VARCHAR``, ``BOOLEAN``…)."""
@@ -148,14 +203,25 @@ class DuckDB:
             relation.create_view("landing", replace=True)
             self.create(name, exp.select("*").from_("landing"))
 
+    @property
+    def local(self) -> DuckDB:
+        return self
+
+    def take(self, name: str) -> None:
+        """Nothing: it is here already."""
+
+    def write_partitioned(self, query: exp.Query, by: str, directory: Path) -> dict[str, str]:
+        raise NotImplementedError("DuckDB writes a file for each campaign")
+
     def write(self, query: exp.Query, file: Path) -> None:
         """Write a query's rows to a Parquet or CSV file, by its ending, in the query's order."""
         try:
-            relation = self._connection.sql(query.sql("duckdb"))
-            if file.suffix == ".csv":
-                relation.write_csv(str(file), header=True)
-            else:
-                relation.write_parquet(str(file), compression="zstd")
+            with self._timed("file"):
+                relation = self._connection.sql(query.sql("duckdb"))
+                if file.suffix == ".csv":
+                    relation.write_csv(str(file), header=True)
+                else:
+                    relation.write_parquet(str(file), compression="zstd")
         except duckdb.Error as error:
             if str(file) in str(error):
                 reason = line(str(error)).rpartition(": ")[2]
@@ -188,18 +254,19 @@ class DuckDB:
             )
         if path.endswith(".sql"):
             return self._connection.sql(read_query(source).sql("duckdb"))
-        if path.endswith((".json", ".jsonl", ".ndjson", ".json.gz")):
+        if path.endswith(_JSON):
             return self._connection.read_json(path)
         self._check_columns(source)
         return self._connection.read_parquet(path, union_by_name=True, hive_partitioning=True)
 
     def _files(self, source: Source) -> list[str]:
-        """The files of a path or glob. Raises SourceError where there are none."""
-        files = [
-            str(file) for (file,) in self._connection.execute("SELECT file FROM glob(?)", [source.path]).fetchall()
-        ]
-        if not files:
-            raise SourceError(f"{source.location}: there is no such file")
+        """The files of a path or glob; a ``.sql`` file and those it reads. Raises SourceError where there are none."""
+        files = []
+        for path in (source.path, *(read_paths(source) if source.path.endswith(".sql") else ())):
+            found = self._connection.execute("SELECT file FROM glob(?)", [path]).fetchall()
+            if not found:
+                raise SourceError(f"{source.location if path == source.path else path}: there is no such file")
+            files += [str(file) for (file,) in found]
         return sorted(files)
 
     def _stamps(self, source: Source) -> Sequence[object]:

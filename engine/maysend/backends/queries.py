@@ -45,6 +45,18 @@ def read_query(source: Source) -> exp.Query:
     return query
 
 
+def read_paths(source: Source) -> list[str]:
+    """The paths and globs that the file's SELECT reads, absolute. Raises SourceError as ``read_query`` does."""
+    found: dict[str, None] = {}
+    for table in read_query(source).find_all(exp.Table):
+        inside = table.this
+        if not isinstance(inside, exp.Identifier):
+            found |= dict.fromkeys(path.name for path in _paths(inside))
+        elif "." in table.name:
+            found[table.name] = None
+    return list(found)
+
+
 def _refuse_what_changes(query: exp.Query, source: Source) -> None:
     for node in query.walk():
         name = node.name.lower() if isinstance(node, exp.Anonymous) else type(node).__name__

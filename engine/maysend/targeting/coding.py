@@ -7,49 +7,63 @@ constants (a text search), becomes a truth of its own, packed eight to a code.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
 from decimal import Decimal
 from functools import reduce
 from typing import Any
 
 from sqlglot import exp
 
-from ..columns import NUMBERS, TIMES, ColumnType
-from ..trees import cast, column, missing, named, number, small
+from ..columns import NUMBERS, TIMES
+from ..trees import cast, column, missing, named, number, small, table
+from . import buckets
 from .features import Feature
-from .standings import Standing
 
 E = exp.Expr
 FULL = (1 << 63) - 1
 WORD_BITS = 63
 _PACKED = 8
 _MOST_CUTS = 1000
-_CASES = 12
+_CASES = 6
+_WIDEST = 20_000
 _ORDERS = (exp.GT, exp.GTE, exp.LT, exp.LTE)
-_ANY: dict[str, Any] = {
-    "date": date(2000, 1, 1),
-    "timestamp": datetime.fromisoformat("2000-01-01"),
-    "instant": datetime.fromisoformat("2000-01-01T00:00:00+00:00"),
-}
+_BELOW = (exp.LT, exp.GTE)
+_UP_TO = (exp.GT, exp.LTE)
 _INSIDE = (exp.And, exp.Or, exp.Not, exp.Paren, exp.Coalesce)
+
+
+Constants = dict[E, set[type[E]]]
+"""Constants, and by which operators a feature is compared with each."""
+
+Span = tuple[Any, Any]
+"""The smallest and the largest value of a feature: whole numbers or dates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Predicate:
-    """A test that the campaigns of ``mask`` make at ``stage`` (an index into the reasons)."""
+    """A test that the campaigns of ``mask`` make at ``stage`` (an index into the reasons).
+
+    Those of one ``layer`` are parts of a clause for each campaign: any of them must be true.
+    """
 
     stage: int
     test: E
     mask: int
+    layer: int | None = None
+
+    @property
+    def words(self) -> str:
+        """How the columns of a lookup begin that hold such predicates' words."""
+        return f"s{self.stage}" if self.layer is None else f"l{self.layer}"
 
 
 @dataclass(slots=True)
 class Code:
     """A column of codes: ``expression`` over the base, its representatives, and the predicates they are tried on.
 
-    ``representatives`` selects ``code`` and the feature's column. ``values`` is set where the code comes from joining
+    ``representatives`` selects ``key`` and the feature's column. ``values`` is set where the code comes from joining
     a table of values (``value``, ``code``) on ``feature``, as ``expression`` then says.
     """
 
@@ -59,10 +73,14 @@ class Code:
     predicates: list[Predicate]
     feature: str = ""
     values: exp.Query | None = None
+    key: Sequence[str] = ("code",)
 
-    def lookup(self, words: int) -> tuple[exp.Select, dict[int, list[int]]]:
-        """The lookup's query (``code``, then ``s<stage>_<word>``), and which words it has for each stage."""
-        tried = exp.select(column("code")).from_(self.representatives.subquery("r"))
+    def lookup(self, full: Sequence[int]) -> tuple[exp.Select, dict[str, list[int]]]:
+        """The lookup's query (``key``, then ``s<stage>_<word>`` and ``l<layer>_<word>``), and which words it has.
+
+        ``full`` has each word's campaigns. A code that is in no audience is left out where every word says so.
+        """
+        tried = exp.select(*map(column, self.key)).from_(self.representatives.subquery("r"))
         names: dict[str, str] = {}
         texts = [predicate.test.sql(copy=False) for predicate in self.predicates]
         for predicate, sql in zip(self.predicates, texts, strict=True):
@@ -70,69 +88,111 @@ class Code:
                 names[sql] = f"p{len(names)}"
                 truth = exp.Coalesce(this=predicate.test.copy(), expressions=[exp.false()])
                 tried.select(named(truth, names[sql]), copy=False)
-        query = exp.select(column("code")).from_(tried.subquery("t", copy=False), copy=False)
-        present: dict[int, list[int]] = {}
-        for stage in sorted({predicate.stage for predicate in self.predicates}):
-            for word in range(words):
-                tests = [
-                    exp.Case(ifs=[exp.If(this=column(names[sql]), true=number(FULL))], default=number(FULL & ~mask))
+        query = exp.select(*map(column, self.key)).from_(tried.subquery("t", copy=False), copy=False)
+        present: dict[str, list[int]] = {}
+        for words in sorted({predicate.words for predicate in self.predicates}):
+            any_of_them = words.startswith("l")
+            for word, all_ in enumerate(full):
+                told = [
+                    _masked(column(names[sql]), mask, set_by=any_of_them)
                     for p, sql in zip(self.predicates, texts, strict=True)
-                    if p.stage == stage and (mask := p.mask >> word * WORD_BITS & FULL)
+                    if p.words == words and (mask := p.mask >> word * WORD_BITS & FULL)
                 ]
-                if tests:
-                    query.select(named(conjunction(tests), f"s{stage}_{word}"), copy=False)
-                    present.setdefault(stage, []).append(word)
+                if told:
+                    lost = exp.BitwiseXor(this=exp.paren(union(told), copy=False), expression=number(all_))
+                    query.select(named(union(told) if any_of_them else lost, f"{words}_{word}"), copy=False)
+                    present.setdefault(words, []).append(word)
+        if len(present.get("s0", ())) == len(full):
+            some = exp.or_(*(exp.NEQ(this=column(f"s0_{word}"), expression=small(0)) for word in range(len(full))))
+            query = exp.select(exp.Star()).from_(query.subquery("l", copy=False), copy=False).where(some, copy=False)
         return query, present
+
+    def features(self) -> Iterator[str]:
+        """The columns of the base that the code is made from."""
+        yield from (found.name for found in self.expression.find_all(exp.Column) if not found.table)
+        if self.feature:
+            yield self.feature
+
+
+def _masked(test: E, mask: int, *, set_by: bool) -> E:
+    """The bits of a mask where a test is true (``set_by``), or where it is not."""
+    then, otherwise = (number(mask), small(0)) if set_by else (small(0), number(mask))
+    return exp.Case(ifs=[exp.If(this=test, true=then)], default=otherwise)
+
+
+def is_coded(test: E, features: Mapping[str, Feature], listed: Container[str]) -> bool:
+    """Whether a test looks at one feature, whose values are ``listed`` or split into buckets by its constants."""
+    asked = [features[name] for name in {found.name for found in test.find_all(exp.Column)}]
+    if len(asked) != 1 or asked[0].word:
+        return False
+    return asked[0].name in listed or _way(test, asked[0]) is not None
+
+
+def searched(test: E) -> Iterator[str]:
+    """The features that a test compares with no constants: text that it searches, lists that it looks into."""
+    for node, compared in _comparisons(test):
+        names = {found.name for found in node.find_all(exp.Column)}
+        if compared is None and len(names) == 1:
+            yield names.pop()
 
 
 def conjunction(words: Sequence[E]) -> E:
     """Words combined by bitwise and, as a balanced tree."""
+    return _balanced(exp.BitwiseAnd, words)
+
+
+def union(words: Sequence[E]) -> E:
+    """Words combined by bitwise or, as a balanced tree."""
+    return _balanced(exp.BitwiseOr, words)
+
+
+def _balanced(operator: type[exp.Binary], words: Sequence[E]) -> E:
     if len(words) == 1:
         return words[0]
     half = len(words) // 2
-    return exp.BitwiseAnd(this=exp.paren(conjunction(words[:half])), expression=exp.paren(conjunction(words[half:])))
+    left, right = (exp.Paren(this=_balanced(operator, part)) for part in (words[:half], words[half:]))
+    return operator(this=left, expression=right)
 
 
 def codes(
-    predicates: Iterable[Predicate], features: Mapping[str, Feature], standings: Iterable[Standing]
+    predicates: Iterable[Predicate],
+    features: Mapping[str, Feature],
+    spans: Mapping[str, Span],
+    listed: Container[str],
 ) -> list[Code]:
-    """Every predicate put where it is cheapest to test."""
-    by_alias = {standing.alias: standing for standing in standings}
-    answers: dict[str, list[Predicate]] = {}
+    """Every predicate put where it is cheapest to test.
+
+    ``spans`` has the features whose smallest and largest value are known; a whole number or a date of a small span is
+    its own code. For those ``listed``, table ``listed <feature>`` has every ``value`` there is, and its ``code``.
+    """
     single: dict[tuple[str, str], _Single] = {}
     rest: list[Predicate] = []
     for predicate in predicates:
         asked = [features[name] for name in {found.name for found in predicate.test.find_all(exp.Column)}]
-        aliases = {feature.standing[0] if feature.word else "" for feature in asked}
         way = _way(predicate.test, asked[0]) if len(asked) == 1 and not asked[0].word else None
-        if len(aliases) == 1 and "" not in aliases:
-            answers.setdefault(aliases.pop(), []).append(predicate)
-        elif way:
-            single.setdefault((asked[0].name, way[0]), _Single(asked[0], way[0])).add(predicate, way[1])
+        if len(asked) == 1 and asked[0].name in listed:
+            way = "listed", {}
+        if way:
+            kept = single.setdefault((asked[0].name, way[0]), _Single(asked[0], way[0], spans.get(asked[0].name)))
+            kept.add(predicate, way[1])
         else:
             rest.append(predicate)
     found = [group.code(f"c{index}") for index, group in enumerate(single.values())]
-    for alias, tested in answers.items():
-        words = {
-            feature.standing[1]: feature.name
-            for feature in features.values()
-            if feature.word and feature.standing[0] == alias
-        }
-        found.append(Code(f"c{len(found)}", column(f"code {alias}"), by_alias[alias].representatives(words), tested))
     return [*found, *_packed(rest, len(found))]
 
 
-def _way(test: E, feature: Feature) -> tuple[str, dict[E, None]] | None:
+def _way(test: E, feature: Feature) -> tuple[str, Constants] | None:
     """How a predicate on one feature is coded, and the constants it compares with; None where it cannot be."""
     if feature.type.kind == "boolean":
         return "truth", {}
-    constants: dict[E, None] = {}
+    constants: Constants = {}
     ordered = False
     for node, compared in _comparisons(test):
         if compared is None:
             return None
         ordered = ordered or isinstance(node, _ORDERS)
-        constants.update(dict.fromkeys(compared))
+        for constant in compared:
+            constants.setdefault(constant, set()).add(type(node))
     if feature.type.kind in NUMBERS | TIMES and len(constants) <= _MOST_CUTS:
         return "range", constants
     return None if ordered else ("value", constants)
@@ -162,17 +222,23 @@ class _Single:
 
     feature: Feature
     way: str
+    span: Span | None
     predicates: list[Predicate] = field(default_factory=list)
-    constants: dict[E, None] = field(default_factory=dict)
+    constants: Constants = field(default_factory=dict)
 
-    def add(self, predicate: Predicate, constants: dict[E, None]) -> None:
+    def add(self, predicate: Predicate, constants: Constants) -> None:
         self.predicates.append(predicate)
-        self.constants |= constants
+        for constant, operators in constants.items():
+            self.constants.setdefault(constant, set()).update(operators)
 
     def code(self, name: str) -> Code:
         match self.way:
             case "truth":
                 return self._truths(name)
+            case "listed":
+                return self._listed(name)
+            case "range" if self.span and self.constants and _steps(self.span) < _WIDEST:
+                return self._steps(name, *self.span)
             case "range":
                 return self._ranges(name)
         return self._values(name)
@@ -192,32 +258,57 @@ class _Single:
         rows = [(0, exp.null()), (1, exp.false()), (2, exp.true())]
         return Code(name, code, self._rows(rows), self.predicates)
 
-    def _ranges(self, name: str) -> Code:
-        """Code 2i+1 is the gap below the i-th cut and 2i+2 the cut itself; the last gap is open."""
-        cuts = sorted(
-            ((_python(constant, self.feature.type), constant) for constant in self.constants),
-            key=lambda cut: cut[0],
+    def _listed(self, name: str) -> Code:
+        """Code 0 is missing, and every value that there is has its own."""
+        listed = f"listed {self.feature.name}"
+        found = exp.Coalesce(this=column("code", f"v{name}"), expressions=[small(0)])
+        nothing = exp.select(named(small(0), "code"), named(exp.null(), self.feature.name))
+        values = exp.select(column("code"), named(column("value"), self.feature.name)).from_(table(listed))
+        rows = exp.union(values, nothing, distinct=False)
+        joined = exp.select(column("value"), column("code")).from_(table(listed))
+        return Code(name, found, rows, self.predicates, self.feature.name, joined)
+
+    def _steps(self, name: str, low: Any, high: Any) -> Code:
+        """Code n + 1 is the value n steps above the lowest."""
+        first, step = (
+            buckets.constant(low if isinstance(low, date) else Decimal(low), self.feature.type),
+            column("step"),
         )
-        cuts = [cut for index, cut in enumerate(cuts) if not index or cut[0] != cuts[index - 1][0]]
+        if self.feature.type.kind == "date":
+            above: E = exp.DateDiff(this=self._column, expression=first)
+            value: E = cast(exp.DateAdd(this=first.copy(), expression=step.copy(), unit=exp.var("DAY")), "date")
+        else:
+            above = exp.Sub(this=self._column, expression=exp.paren(first))
+            value = exp.Add(this=first.copy(), expression=step.copy())
+        code = exp.Coalesce(this=exp.Add(this=above, expression=small(1)), expressions=[small(0)])
+        values = exp.select(named(exp.Add(this=step, expression=small(1)), "code"), named(value, self.feature.name))
+        nothing = exp.select(named(small(0), "code"), named(exp.null(), self.feature.name))
+        rows = exp.union(values.from_(_count(_steps((low, high))).subquery("n")), nothing, distinct=False)
+        return Code(name, code, rows, self.predicates)
+
+    def _ranges(self, name: str) -> Code:
+        """Code n + 1 is the gap above the n-th border, where a border is below a cut or above it, as operators ask."""
+        cuts: dict[Any, tuple[E, set[type[E]]]] = {}
+        for constant, operators in self.constants.items():
+            cuts.setdefault(buckets.python(constant, self.feature.type), (constant, set()))[1].update(operators)
+        borders = [
+            (cut, operator, constant)
+            for cut, (constant, operators) in sorted(cuts.items())
+            for operator, ordered in ((exp.LT, _BELOW), (exp.LTE, _UP_TO))
+            if any(one in ordered or one not in _ORDERS for one in operators)
+        ]
 
         def below(low: int, high: int) -> E:
             if low == high:
-                return small(2 * low + 1)
+                return small(low + 1)
             middle = (low + high) // 2
-            constant = cuts[middle][1]
-            return exp.Case(
-                ifs=[
-                    exp.If(this=exp.LT(this=self._column, expression=constant.copy()), true=below(low, middle)),
-                    exp.If(this=exp.EQ(this=self._column, expression=constant.copy()), true=small(2 * middle + 2)),
-                ],
-                default=below(middle + 1, high),
-            )
+            _, operator, constant = borders[middle]
+            test = operator(this=self._column, expression=constant.copy())
+            return exp.Case(ifs=[exp.If(this=test, true=below(low, middle))], default=below(middle + 1, high))
 
-        code = exp.Case(ifs=[exp.If(this=self._missing(), true=small(0))], default=below(0, len(cuts)))
-        values = [cut for cut, _ in cuts]
-        rows: list[tuple[int, E]] = [(0, exp.null())]
-        rows += [(2 * index + 2, _constant(cut, self.feature.type)) for index, cut in enumerate(values)]
-        rows += [(2 * index + 1, _constant(gap, self.feature.type)) for index, gap in _gaps(values, self.feature.type)]
+        code = exp.Case(ifs=[exp.If(this=self._missing(), true=small(0))], default=below(0, len(borders)))
+        gaps = buckets.gaps([(cut, operator is exp.LTE) for cut, operator, _ in borders], self.feature.type)
+        rows = [(0, exp.null()), *((index + 1, buckets.constant(gap, self.feature.type)) for index, gap in gaps)]
         return Code(name, code, self._rows(rows), self.predicates)
 
     def _values(self, name: str) -> Code:
@@ -233,27 +324,41 @@ class _Single:
             ]
             return Code(name, exp.Case(ifs=[*ifs, missing], default=small(1)), self._rows(rows), self.predicates)
         found = exp.Coalesce(this=column("code", f"v{name}"), expressions=[exp.Case(ifs=[missing], default=small(1))])
-        table = exp.values(
+        rows_of = exp.values(
             [(constant.copy(), small(index + 2)) for index, constant in enumerate(named)],
             alias="v",
             columns=["value", "code"],
         )
-        values = exp.select(column("value"), column("code")).from_(table)
+        values = exp.select(column("value"), column("code")).from_(rows_of)
         return Code(name, found, self._rows(rows), self.predicates, self.feature.name, values)
 
     def _other(self) -> E:
-        values = [_python(constant, self.feature.type) for constant in self.constants]
+        values = [buckets.python(constant, self.feature.type) for constant in self.constants]
         if self.feature.type.kind == "text":
             return exp.Literal.string("?" * (max((len(value) for value in values), default=0) + 1))
         return (
-            _constant(_beyond(max(values), self.feature.type), self.feature.type) if values else exp.Literal.number(0)
+            buckets.constant(buckets.beyond(max(values), self.feature.type), self.feature.type)
+            if values
+            else exp.Literal.number(0)
         )
 
     def _rows(self, rows: Sequence[tuple[int, E]]) -> exp.Select:
-        table = exp.values(
+        values = exp.values(
             [(small(code), value) for code, value in rows], alias="v", columns=["code", self.feature.name]
         )
-        return exp.select(column("code"), column(self.feature.name)).from_(table)
+        return exp.select(column("code"), column(self.feature.name)).from_(values)
+
+
+def _count(last: int) -> exp.Select:
+    """``step``: the whole numbers from 0 to ``last``."""
+    digits = [f"d{place}" for place in range(len(str(last)))]
+    terms = [exp.Mul(this=column("digit", d), expression=small(10**place)) for place, d in enumerate(digits)]
+    query = exp.select(named(_sum(terms), "step"))
+    for digit in digits:
+        ten = exp.values([(small(value),) for value in range(10)], alias=digit, columns=["digit"])
+        query = query.from_(ten) if digit == digits[0] else query.join(ten, join_type="cross")
+    within = exp.LTE(this=column("step"), expression=small(last))
+    return exp.select(column("step")).from_(query.subquery("numbers")).where(within)
 
 
 def _packed(predicates: list[Predicate], start: int) -> Iterator[Code]:
@@ -269,13 +374,12 @@ def _packed(predicates: list[Predicate], start: int) -> Iterator[Code]:
         ]
         codes = exp.values([(small(code),) for code in range(1 << len(packed))], alias="v", columns=["code"])
         asked = [
-            Predicate(
-                p.stage,
-                exp.NEQ(
+            replace(
+                p,
+                test=exp.NEQ(
                     this=exp.paren(exp.BitwiseAnd(this=column("code"), expression=small(bits[sql]))),
                     expression=small(0),
                 ),
-                p.mask,
             )
             for p in predicates
             if (sql := p.test.sql()) in bits
@@ -292,81 +396,6 @@ def _sum(terms: Sequence[E]) -> E:
     return reduce(lambda total, term: exp.Add(this=total, expression=term), terms)
 
 
-def _python(constant: E, type_: ColumnType) -> Any:
-    """A constant as a Python value that sorts as the column does."""
-    if isinstance(constant, exp.Cast):
-        text = constant.this
-        match type_.kind:
-            case "date":
-                return date.fromisoformat(text.name)
-            case "timestamp" | "instant":
-                return datetime.fromisoformat(text.name)
-        return _python(text, type_) if not text.is_string else Decimal(text.name)
-    if isinstance(constant, exp.Neg):
-        return -_python(constant.this, type_)
-    if isinstance(constant, exp.Boolean):
-        return constant.this
-    return constant.name if constant.is_string else Decimal(constant.name)
-
-
-def _constant(value: Any, type_: ColumnType) -> E:
-    match value:
-        case datetime():
-            return cast(
-                exp.Literal.string(value.isoformat(sep=" ")), "timestamptz" if type_.kind == "instant" else "timestamp"
-            )
-        case date():
-            return cast(exp.Literal.string(value.isoformat()), "date")
-        case str():
-            return exp.Literal.string(value)
-    if not value.is_finite():
-        return cast(exp.Literal.string("Infinity" if value > 0 else "-Infinity"), "double")
-    plain = exp.Literal.number(format(abs(value), "f"))
-    signed: E = exp.Neg(this=plain) if value < 0 else plain
-    return cast(signed, "double") if type_.kind == "float" else signed
-
-
-def _gaps(cuts: list[Any], type_: ColumnType) -> Iterator[tuple[int, Any]]:
-    """A value for each gap that can have one: below the first cut, between two, and beyond the last (index len)."""
-    for index, cut in enumerate(cuts):
-        if not index:
-            if (value := _beyond(cut, type_, -1)) is not None:
-                yield 0, value
-        elif (value := _between(cuts[index - 1], cut, type_)) is not None:
-            yield index, value
-    if not cuts:
-        yield 0, _beyond(None, type_)
-    elif (value := _beyond(cuts[-1], type_)) is not None:
-        yield len(cuts), value
-
-
-def _between(low: Any, high: Any, type_: ColumnType) -> Any:
-    if isinstance(low, datetime):
-        return low + timedelta(microseconds=1) if high - low > timedelta(microseconds=1) else None
-    if isinstance(low, date):
-        return low + timedelta(days=1) if (high - low).days > 1 else None
-    if type_.kind == "float":
-        if not low.is_finite():
-            return Decimal(0) if not high.is_finite() else high - abs(high) - 1
-        if not high.is_finite():
-            return low + abs(low) + 1
-        middle = float(low) / 2 + float(high) / 2
-        return Decimal(repr(middle)) if float(low) < middle < float(high) else None
-    return (
-        (low + high) / 2
-        if low.is_finite() and high.is_finite()
-        else _beyond(high if low.is_infinite() else low, type_, -1 if low.is_infinite() else 1)
-    )
-
-
-def _beyond(cut: Any, type_: ColumnType, direction: int = 1) -> Any:
-    """A value past a cut, or None where there is none."""
-    if cut is None:
-        return _ANY.get(type_.kind, Decimal(0))
-    if isinstance(cut, datetime):
-        return cut + timedelta(microseconds=direction)
-    if isinstance(cut, date):
-        return cut + timedelta(days=direction)
-    if not cut.is_finite():
-        return None if (cut > 0) == (direction > 0) else Decimal(0)
-    return cut + direction * (abs(cut) + 1)
+def _steps(span: Span) -> int:
+    low, high = span
+    return int((high - low).days if isinstance(low, date) else high - low)

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from sqlglot import exp
 
-from ..trees import cast, column, has, named, number, small, table
-from .coding import Code, codes
-from .features import as_key
-from .plan import CAPPED, DUPLICATE, GROUP, NO_ADDRESS, Engine, Plan
+from ..conditions import Aggregate
+from ..trees import column, has, missing, named, number, small, table
+from .behaviour import counters
+from .clauses import split
+from .coding import Code, Predicate, Span, codes, searched
+from .contents import look_into_lists
+from .features import Feature, aggregate_table, as_key
+from .plan import CAPPED, DUPLICATE, GROUP, LOOKED_UP, NO_ADDRESS, Engine, Plan
 from .standings import ANSWERS, Standing
+from .tables import asked_for
 
 E = exp.Expr
+_NARROW = 10**9
+_FEW, _LOOKED_AT = 20_000, 50_000
 
 
-def prepare(plan: Plan, engine: Engine, *, only: E | None = None, through: int = CAPPED) -> None:
+def prepare(
+    plan: Plan,
+    engine: Engine,
+    *,
+    only: E | None = None,
+    through: int = CAPPED,
+    told: Callable[[str], None] = lambda _: None,
+    looked_up: Callable[[Plan], None] = lambda _: None,
+) -> None:
     """Make what ``plan.decisions`` reads, up to a stage.
 
-    ``only`` restricts the profiles (``p``), for one explanation. With ``through`` at ``group_unsubscribed`` or before,
-    nothing is kept per profile: only the waterfall can be read.
+    ``only`` restricts the profiles (``p``), for one explanation. ``told`` hears what is done next; ``looked_up`` gets
+    the plan when it is whole, before anything is asked of every profile.
     """
     if only is None:
         engine.view("people", plan.people())
@@ -26,75 +43,174 @@ def prepare(plan: Plan, engine: Engine, *, only: E | None = None, through: int =
         engine.view("people", exp.select(exp.Star()).from_(table("people asked for")))
     if plan.reads_ledger:
         engine.create("events Channel Unsubscribed", plan.events_of_ledger())
-    for name, query in (*plan.behaviour(), *plan.lists()):
+    if only is not None:
+        _narrow(plan, engine)
+    for event, wanted in plan.measured().items():
+        told(f"measuring {event or 'sends'}")
+        _measure(plan, engine, event, wanted)
+    for name, query in (*plan.favourites(), *plan.lists()):
         engine.create(name, query)
+    told("folding answers")
     for standing in plan.features.standings.values():
         _fold(plan, standing, engine)
     _look_up(plan, engine)
-    if through > GROUP:
-        engine.create("passed", plan.passed())
+    looked_up(plan)
+    told("asking every profile")
+    engine.create("passed", plan.passed())
+    _status(plan, engine)
+    if through >= DUPLICATE:
+        told("finding duplicate addresses")
         _duplicates(plan, engine)
+    if through >= CAPPED:
         _target_caps(plan, engine)
+    told("counting")
+
+
+def _narrow(plan: Plan, engine: Engine) -> None:
+    """Take from answers and events those of the few people asked for, by constants: files may then be read in part."""
+    people = engine.rows(
+        exp.select(*(column(name) for name in ("key as text", *plan.features.addresses))).from_(table("people"))
+    )
+    subjects = [exp.Literal.string(one) for one in sorted({one for row in people for one in row if one is not None})]
+    answers = exp.select(exp.Star()).from_(table(ANSWERS))
+    engine.create(asked_for(ANSWERS), answers.where(exp.In(this=column("subject"), expressions=subjects)))
+    keys = sorted(row[0] for row in people)
+    for event in sorted({aggregate.kept.event for aggregate in plan.features.aggregates}):
+        events = plan.events(event)
+        own = (
+            [number(int(key)) for key in keys] if plan.features.key_kind == "integer" else map(exp.Literal.string, keys)
+        )
+        of_them = exp.In(this=events.profile(), expressions=list(own))
+        engine.create(
+            asked_for(events.relation), exp.select(exp.Star()).from_(table(events.relation, "e")).where(of_them)
+        )
+    plan.narrowed = True
+
+
+def _measure(plan: Plan, engine: Engine, event: str, wanted: Mapping[Aggregate, str]) -> None:
+    """A table with what is measured of an event, a row per profile; with wider counters where one has so many events
+    that they could run over."""
+    events, name = plan.events(event), aggregate_table(next(iter(wanted)), "")
+    summed = sorted({aggregate.column for aggregate in wanted if aggregate.column})
+    narrow = set()
+    if summed:
+        (ends,) = engine.rows(events.widest(summed))
+        pairs = zip(summed, ends[::2], ends[1::2], strict=True)
+        narrow = {column for column, low, high in pairs if low is not None and low > -_NARROW and high < _NARROW}
+    for bits in (15, 45):
+        engine.create(name, events.per_profile(wanted, bits, narrow))
+        ((most,),) = engine.rows(exp.select(exp.Max(this=column("many"))).from_(table(name)))
+        if (most or 0) < 1 << bits:
+            break
+    plan.counters[name] = counters(wanted, bits)
 
 
 def _fold(plan: Plan, standing: Standing, engine: Engine) -> None:
-    """Answers as codes: ``<alias>`` has the profiles with answers, ``words <alias>`` the words of each code."""
-    by_address = exp.select("1").from_(table(ANSWERS)).limit(1)
+    """A table for each level of a standing: the answers of everybody who gave one."""
+    answers = asked_for(ANSWERS) if plan.narrowed else ANSWERS
+    by_address = exp.select("1").from_(table(answers)).limit(1)
     by_address = by_address.where(exp.EQ(this=column("level"), expression=exp.Literal.string("address")))
     by_address = by_address.where(exp.EQ(this=column("channel"), expression=exp.Literal.string(standing.channel)))
+    standing.by_address = bool(engine.rows(by_address))
     subject = as_key(column("subject", "s"), "text", plan.features.key_kind)
-    engine.create("folded", standing.fold(plan.key(), subject, bool(engine.rows(by_address))))
-    words = [f"w{word}" for word in standing.words]
-    distinct = exp.select(*map(column, words)).distinct().from_(table("folded"))
-    order = exp.Order(expressions=[exp.Ordered(this=column(word), desc=False) for word in words])
-    code = cast(exp.Window(this=exp.RowNumber(), order=order), "bigint")
-    numbered = exp.select(named(code, "code"), *map(column, words)).from_(distinct.subquery("d"))
-    engine.create(f"words {standing.alias}", exp.union(standing.defaults_row(), numbered, distinct=False))
-    same = exp.and_(*(exp.EQ(this=column(word, "f"), expression=column(word, "n")) for word in words))
-    answered = exp.GT(this=column("code", "n"), expression=number(0))
-    coded = exp.select(column("key", "f"), column("code", "n"), *(column(word, "f") for word in words))
-    joined = coded.from_(table("folded", "f")).join(table(f"words {standing.alias}", "n"), on=exp.and_(same, answered))
-    engine.create(standing.alias, joined)
+    engine.create(standing.side("profile"), standing.subjects("profile", subject, answers))
+    if standing.by_address:
+        engine.create(standing.side("address"), standing.subjects("address", column("subject", "s"), answers))
 
 
 def _look_up(plan: Plan, engine: Engine) -> None:
-    """Code what profiles are asked, look up what each code passes, and ``status``: what each code of answers passes."""
-    status = [p for p in plan.predicates if NO_ADDRESS < p.stage <= GROUP]
-    asked = [p for p in plan.predicates if not NO_ADDRESS <= p.stage <= GROUP]
-    plan.codes = codes(asked, plan.features.features, plan.features.standings.values())
+    """Code what profiles are asked, and look up what each code passes."""
+    asked = [p for p in plan.predicates if p.stage in LOOKED_UP]
+    asked = look_into_lists(plan, asked, engine)
+    listed = _list_values(plan, asked, engine)
+    parts, plan.layers = split(asked, plan.features.features, listed)
+    plan.codes = codes(parts, plan.features.features, _spans(plan, asked, engine), listed)
     for code in plan.codes:
         if code.values:
-            engine.create(f"values {code.name}", code.values)
-        query, plan.lookups[code.name] = code.lookup(plan.words)
-        engine.create(f"lookup {code.name}", query)
-    own = Code(
-        "status", column("standing"), plan.standing.representatives(plan.features.words_of(plan.standing)), status
-    )
-    query, present = own.lookup(plan.words)
-    passes: list[E] = [column("code")]
-    nothing: list[E] = [named(number(-1), "code")]
+            engine.create(f"values {code.name}", code.values, few=True)
+        query, plan.lookups[code.name] = code.lookup(plan.full)
+        engine.create(f"lookup {code.name}", query, few=True)
+
+
+def _status(plan: Plan, engine: Engine) -> None:
+    """``status``: what each word of answers that ``passed`` has passes; nothing without an address."""
+    words = [f"w{word}" for word in plan.standing.words]
+    answers = exp.select(*map(column, words)).distinct().from_(table("passed"))
+    engine.create("answers found", answers)
+    held = [named(column(word), name) for word, name in plan.features.words_of(plan.standing).items()]
+    representatives = exp.select(*map(column, words), *held).from_(table("answers found"))
+    asked = [predicate for predicate in plan.predicates if NO_ADDRESS < predicate.stage <= GROUP]
+    query, present = Code("status", exp.null(), representatives, asked, key=words).lookup(plan.full)
+    reached = exp.GTE(this=column(words[0], "q"), expression=small(0))
+    found: list[E] = [column(word, "q") for word in words]
     for stage in range(NO_ADDRESS, GROUP + 1):
-        for word in range(plan.words):
-            name, full = f"s{stage}_{word}", number(plan.full(word))
-            found = column(name) if word in present.get(stage, ()) else full
-            passes.append(named(found, name))
-            nothing.append(named(number(0), name))
-    engine.create(
-        "status", exp.union(exp.select(*passes).from_(query.subquery("q")), exp.select(*nothing), distinct=False)
-    )
+        for word, full in enumerate(plan.full):
+            name = f"s{stage}_{word}"
+            passes = column(name, "q") if word in present.get(f"s{stage}", ()) else number(full)
+            found.append(named(exp.Case(ifs=[exp.If(this=reached.copy(), true=passes)], default=small(0)), name))
+    engine.create("status", exp.select(*found).from_(query.subquery("q")), few=True)
+
+
+def _spans(plan: Plan, predicates: list[Predicate], engine: Engine) -> dict[str, Span]:
+    """The smallest and largest value of every whole number and date that is asked for, read off their own tables."""
+    asked = {name.name for predicate in predicates for name in predicate.test.find_all(exp.Column)}
+    by_table: dict[str, list[Feature]] = {}
+    for feature in (plan.features.features[name] for name in asked):
+        tables = {part.table for part in feature.expression.find_all(exp.Column)}
+        plain = isinstance(feature.expression, exp.Column)
+        if feature.type.kind in ("integer", "date") and len(tables) == 1 and (plain or "p" not in tables):
+            by_table.setdefault(tables.pop(), []).append(feature)
+    found: dict[str, Span] = {}
+    for alias, several in by_table.items():
+        ends = [end(this=plan.stored(feature).copy()) for feature in several for end in (exp.Min, exp.Max)]
+        (row,) = engine.rows(exp.select(*ends).from_(table("people" if alias == "p" else alias, alias)))
+        for place, feature in enumerate(several):
+            low, high = row[2 * place : 2 * place + 2]
+            if low is not None:
+                # A profile that has none of an event counts 0.
+                counted = alias != "p" and feature.type.kind == "integer"
+                found[feature.name] = (min(low, 0), max(high, 0)) if counted else (low, high)
+    return found
+
+
+def _list_values(plan: Plan, predicates: list[Predicate], engine: Engine) -> set[str]:
+    """The profiles' columns that are searched and have few values, each with a table of them: to search every value
+    once is cheaper than to search every profile."""
+    found = set()
+    for name in sorted({name for predicate in predicates for name in searched(predicate.test)}):
+        feature = plan.features.features[name]
+        if {part.table for part in feature.expression.find_all(exp.Column)} != {"p"} or plan.narrowed:
+            continue
+        values = exp.select(named(feature.expression.copy(), "value")).from_(table("people", "p"))
+        first = values.copy().limit(_LOOKED_AT).subquery("first")
+        if _distinct(engine, first) <= _FEW:
+            distinct = exp.select(column("value")).distinct().from_(values.subquery("every"))
+            distinct = distinct.where(exp.not_(missing(column("value"))))
+            order = exp.Order(expressions=[exp.Ordered(this=column("value"), desc=False)])
+            code = named(exp.Window(this=exp.RowNumber(), order=order), "code")
+            engine.create(f"listed {name}", exp.select(column("value"), code).from_(distinct.subquery("d")))
+            if _distinct(engine, table(f"listed {name}")) <= _FEW:
+                found.add(name)
+    return found
+
+
+def _distinct(engine: Engine, source: E) -> int:
+    count = exp.Count(this=exp.Distinct(expressions=[column("value")]))
+    return int(engine.rows(exp.select(count).from_(source))[0][0])
 
 
 def _duplicates(plan: Plan, engine: Engine) -> None:
-    """``before``: for the profiles that share an address, the campaigns that one with a smaller key passed so far."""
+    """``before``: for the profiles that share an address, the campaigns that one with a smaller key passed so far.
+
+    Addresses that may be shared are found by a hash of them, and told apart afterwards.
+    """
     last = DUPLICATE - 1
-    passed = plan.decisions(until=last)
     words = [column(f"s{last}_{word}") for word in range(plan.words)]
-    some = exp.or_(*(exp.NEQ(this=word.copy(), expression=number(0)) for word in words))
-    engine.create(
-        "alive", exp.select(column("key"), column(plan.address), *words).from_(passed.subquery("p")).where(some)
-    )
+    some = exp.or_(*(exp.NEQ(this=word.copy(), expression=small(0)) for word in words))
     twice = exp.GT(this=exp.Count(this=exp.Star()), expression=small(1))
-    shared = exp.select(column(plan.address)).from_(table("alive")).group_by(column(plan.address)).having(twice)
+    alive = exp.select(named(exp.func("HASH", column(plan.address)), "hash"))
+    alive = alive.from_(plan.decisions(until=last).subquery("p", copy=False)).where(some)
+    shared = exp.select(column("hash")).from_(alive.subquery("h", copy=False)).group_by(column("hash")).having(twice)
     engine.create("shared", shared)
     plan.repeated = bool(engine.rows(exp.select("1").from_(table("shared")).limit(1)))
     if not plan.repeated:
@@ -113,30 +229,31 @@ def _duplicates(plan: Plan, engine: Engine) -> None:
         )
         for word in range(plan.words)
     ]
-    same = exp.EQ(this=column(plan.address, "a"), expression=column(plan.address, "s"))
-    query = exp.select(column("key", "a"), *before).from_(table("alive", "a")).join(table("shared", "s"), on=same)
-    engine.create("before", query)
+    same = exp.EQ(this=exp.func("HASH", column(plan.address, "a")), expression=column("hash", "s"))
+    passed = plan.decisions(until=last).subquery("a", copy=False)
+    engine.create("before", exp.select(column("key", "a"), *before).from_(passed).join(table("shared", "s"), on=same))
 
 
 def _target_caps(plan: Plan, engine: Engine) -> None:
     """Where more passed than a campaign's cap lets: keep the first of the draw (ties by key), or nobody."""
+    capped = {index: cap for index, asked in enumerate(plan.asked) if (cap := asked.campaign.target_cap)}
+    if not capped:
+        return
     last = CAPPED - 1
-    for index, asked in enumerate(plan.asked):
-        if not (cap := asked.campaign.target_cap):
-            continue
+    engine.create("before caps", plan.decisions(until=last))
+    for index, cap in capped.items():
         word, bit = plan.bit(index)
-        passed = exp.select().from_(plan.decisions(until=last).subquery("d"))
-        passed = passed.where(has(column(f"s{last}_{word}"), bit))
+        passed = exp.select().from_(table("before caps")).where(has(column(f"s{last}_{word}"), bit))
         ((count,),) = engine.rows(passed.select(exp.Count(this=exp.Star())))
         if count <= cap.at_most:
             continue
         if cap.when_exceeded == "abort":
             plan.caps[index] = exp.false()
             continue
-        drawn = column(plan.draws[index])
-        order = passed.select(drawn, column("key")).order_by(drawn.copy(), column("key")).limit(1).offset(cap.at_most)
+        drawn, own = column(f"draw {cap.salt}"), column("key")
+        order = passed.select(drawn, own).order_by(drawn.copy(), own.copy()).limit(1).offset(cap.at_most)
         ((draw, key),) = engine.rows(order)
-        drawn, own = column(plan.draws[index], "d"), column("key", "d")
         first_out = exp.Literal.string(key) if isinstance(key, str) else number(key)
-        tied = exp.and_(exp.EQ(this=drawn, expression=number(draw)), exp.LT(this=own, expression=first_out))
+        same = exp.EQ(this=drawn.copy(), expression=number(draw))
+        tied = exp.and_(same, exp.LT(this=own.copy(), expression=first_out))
         plan.caps[index] = exp.or_(exp.LT(this=drawn.copy(), expression=number(draw)), tied)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
+
 from sqlglot import exp
 
-from ..trees import cast, column, has, named, number, table
-from .coding import WORD_BITS
+from ..trees import both, cast, column, has, missing, named, number, small, table
+from .coding import WORD_BITS, conjunction
 from .plan import AUDIENCE, DUPLICATE, GROUP, NO_ADDRESS, Engine, Plan
 from .stages import REASONS
 
 E = exp.Expr
+T = TypeVar("T")
 INCLUDED = "included"
 _LAST = len(REASONS) - 1
-_LANE = 32
+_LANES = 4
+_LANE = 64 // _LANES
+_TOGETHER = 4
+_MOST = 1 << _LANE - 1
+"""A sum counts a word's bits four at a time, in lanes of 16 bits (bit i in lane i / 16). So that no lane runs over, the
+profiles that a sum counts are fewer than this: they are spread over groups by a hash of the key."""
 
 
 def waterfall(plan: Plan, engine: Engine, through: int = _LAST) -> tuple[int, list[dict[str, int]]]:
@@ -20,74 +29,110 @@ def waterfall(plan: Plan, engine: Engine, through: int = _LAST) -> tuple[int, li
 
     ``through`` is the last stage looked at; who passes it is ``included``.
     """
-    source: E = table("passed", "d") if through > GROUP else plan.passed().subquery("d", copy=False)
-    audience: dict[int, E] = {
-        word: column(f"o{AUDIENCE}_{word}", "d") if plan.looks_up(AUDIENCE, word) else number(plan.full(word))
-        for word in range(plan.words)
-    }
-    tally = exp.select(column("standing"), named(exp.Count(this=exp.Star()), "many"))
-    for word, passed in audience.items():
-        tally.select(*_lanes(passed, f"a{word}"), copy=False)
-    engine.create("tally", tally.from_(source, copy=False).group_by(column("standing"), copy=False))
-    population, passes = _until_group(plan, engine)
-    passes |= _behind_group(plan, engine, through)
+    ((population,),) = engine.rows(exp.select(exp.Count(this=exp.Star())).from_(table("people")))
+    passes = _until_group(plan, engine) | _behind_group(plan, engine, through)
     return population, [_counts(index, population, passes, through) for index in range(len(plan.asked))]
 
 
-def _lanes(word: E, name: str) -> list[E]:
-    """Sums that count a word's bits two at a time, in the halves of 64 bits: bit i low and bit i + 32 high."""
-    both = number(1 << _LANE | 1)
-    found: list[E] = []
-    for bit in range(_LANE):
-        shifted = exp.BitwiseRightShift(this=word.copy(), expression=exp.Literal.number(bit)) if bit else word.copy()
-        lanes = exp.BitwiseAnd(this=exp.paren(shifted), expression=both.copy())
-        found.append(named(cast(exp.Sum(this=lanes), "bigint"), f"{name}_{bit}"))
+def _until_group(plan: Plan, engine: Engine) -> dict[tuple[int, int], int]:
+    """How many pass each stage until the groups', from a tally of the audience by words of answers."""
+    found = {(stage, index): 0 for stage in range(GROUP + 1) for index in range(len(plan.asked))}
+    answers = [column(f"w{word}", "d") for word in plan.standing.words]
+    for words in _few(range(plan.words)):
+        audience = {
+            word: column(f"o{AUDIENCE}_{word}", "d") if plan.looks_up(AUDIENCE, word) else number(plan.full[word])
+            for word in words
+        }
+        _tally(engine, audience, table("passed", "d"), answers)
+        for word in words:
+            so_far: list[E] = [number(-1)]
+            stages: list[E] = [number(-1)]
+            for stage in range(NO_ADDRESS, GROUP + 1):
+                so_far.append(column(f"s{stage}_{word}", "s"))
+                stages.append(conjunction([part.copy() for part in so_far]))
+            counted = _places(word, stages).join(table("status", "s"), on=plan.same_answers("s", "t"))
+            for place, *counts in engine.rows(counted):
+                for stage, count in enumerate(counts):
+                    found[stage, word * WORD_BITS + place] = count
     return found
-
-
-def _until_group(plan: Plan, engine: Engine) -> tuple[int, dict[tuple[int, int], int]]:
-    """The population, and how many pass each stage until the groups', from the tally by code of answers."""
-    found: list[E] = [cast(exp.Sum(this=column("many", "t")), "bigint")]
-    places = []
-    for index in range(len(plan.asked)):
-        word, bit = plan.bit(index)
-        place = index % WORD_BITS
-        half = exp.BitwiseRightShift(
-            this=column(f"a{word}_{place % _LANE}", "t"), expression=exp.Literal.number(_LANE * (place // _LANE))
-        )
-        people = exp.BitwiseAnd(this=exp.paren(half), expression=number((1 << _LANE) - 1))
-        for stage in range(GROUP + 1):
-            counted: E = people.copy()
-            if stage >= NO_ADDRESS:
-                tests = [has(column(f"s{passed}_{word}", "s"), bit) for passed in range(NO_ADDRESS, stage + 1)]
-                counted = exp.Case(ifs=[exp.If(this=exp.and_(*tests), true=counted)], default=exp.Literal.number(0))
-            found.append(cast(exp.Sum(this=counted), "bigint"))
-            places.append((stage, index))
-    same = exp.EQ(this=column("code", "s"), expression=column("standing", "t"))
-    query = exp.select(*found).from_(table("tally", "t")).join(table("status", "s"), on=same)
-    ((population, *counts),) = engine.rows(query)
-    return population or 0, {place: count or 0 for place, count in zip(places, counts, strict=True)}
 
 
 def _behind_group(plan: Plan, engine: Engine, through: int) -> dict[tuple[int, int], int]:
     """How many pass each stage behind the groups' where anybody can be lost."""
     places = [
         (stage, word)
-        for stage in range(DUPLICATE, through + 1)
         for word in range(plan.words)
+        for stage in range(DUPLICATE, through + 1)
         if plan.changes(stage, word)
     ]
-    if not places:
-        return {}
-    sums = [lane for stage, word in places for lane in _lanes(column(f"s{stage}_{word}"), f"s{stage}_{word}")]
-    (row,) = engine.rows(exp.select(*sums).from_(plan.decisions(until=through).subquery("d", copy=False)))
-    found = {}
-    for start, (stage, word) in enumerate(places):
-        lanes = row[start * _LANE : (start + 1) * _LANE]
-        for place in range(min(WORD_BITS, len(plan.asked) - word * WORD_BITS)):
-            count = (lanes[place % _LANE] or 0) >> _LANE * (place // _LANE) & (1 << _LANE) - 1
-            found[stage, word * WORD_BITS + place] = count
+    found = {(stage, word * WORD_BITS + bit): 0 for stage, word in places for bit in range(WORD_BITS)}
+    for several in _few(places):
+        words = {place: column(f"s{stage}_{word}", "d") for place, (stage, word) in enumerate(several)}
+        _tally(engine, words, plan.decisions(until=through).subquery("d", copy=False), [])
+        for place, (stage, word) in enumerate(several):
+            for bit, count in engine.rows(_places(place, [number(-1)])):
+                found[stage, word * WORD_BITS + bit] = count
     return found
+
+
+def _few(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """A few at a time: the sums of many words at once do not fit a processor's cache."""
+    for start in range(0, len(items), _TOGETHER):
+        yield items[start : start + _TOGETHER]
+
+
+def _tally(engine: Engine, words: Mapping[int, E], source: E, by: Sequence[exp.Column]) -> None:
+    """Make ``tally``: how often each bit of the words is set, ``by`` columns of ``passed`` (``d``).
+
+    ``a<word>_<shift>`` has the lanes. Many profiles of one kind are spread over several rows.
+    """
+    kinds = [column(kind.name) for kind in by]
+    sizes = exp.select(*kinds, named(_spread(exp.Count(this=exp.Star())), "spread")).from_(table("passed"))
+    engine.create("spread", sizes.group_by(*(kind.copy() for kind in kinds)) if by else sizes)
+    shuffled = exp.func("HASH", column("key", "d"))
+    part = named(exp.BitwiseAnd(this=shuffled, expression=column("spread", "spread")), "part")
+    found: list[E] = [*(kind.copy() for kind in by), part]
+    lanes = number(sum(1 << _LANE * lane for lane in range(_LANES)))
+    for name, word in words.items():
+        for shift in range(_LANE):
+            shifted = exp.BitwiseRightShift(this=word.copy(), expression=small(shift)) if shift else word.copy()
+            bits = exp.BitwiseAnd(this=exp.Paren(this=shifted), expression=lanes.copy())
+            found.append(named(cast(exp.Sum(this=bits), "bigint"), f"a{name}_{shift}"))
+    tally = exp.select(*found).from_(source, copy=False)
+    if by:
+        same = [exp.EQ(this=column(kind.name, "spread"), expression=kind.copy()) for kind in by]
+        tally.join(table("spread", "spread"), on=both(list(same)), copy=False)
+    else:
+        tally.join(table("spread", "spread"), join_type="cross", copy=False)
+    engine.create("tally", tally.group_by(*map(small, range(1, len(by) + 2)), copy=False))
+
+
+def _places(name: int, passed: list[E]) -> exp.Select:
+    """A row per bit of a tallied word (its place): how many have it set, of those whose word ``passed`` has it too."""
+    numbers = [(small(place), small(place % _LANE), small(place // _LANE * _LANE)) for place in range(WORD_BITS)]
+    places = exp.values(numbers, alias="p", columns=["place", "shift", "lane"])
+    chosen = exp.Case(
+        this=column("shift", "p"),
+        ifs=[exp.If(this=small(shift), true=column(f"a{name}_{shift}", "t")) for shift in range(_LANE)],
+    )
+    lane = exp.BitwiseRightShift(this=chosen, expression=column("lane", "p"))
+    many = exp.Paren(this=exp.BitwiseAnd(this=exp.Paren(this=lane), expression=small((1 << _LANE) - 1)))
+    sums = []
+    for word in passed:
+        bit = exp.BitwiseRightShift(this=exp.Paren(this=word), expression=column("place", "p"))
+        one = exp.Paren(this=exp.BitwiseAnd(this=exp.Paren(this=bit), expression=small(1)))
+        sums.append(cast(exp.Sum(this=exp.Mul(this=many.copy(), expression=one)), "bigint"))
+    query = exp.select(column("place", "p"), *sums).from_(table("tally", "t")).join(places, join_type="cross")
+    return query.group_by(column("place", "p"))
+
+
+def _spread(many: E) -> E:
+    """The bits of a hash over which so many are spread, half of what a lane holds to each group."""
+    cases = [
+        exp.If(this=exp.GT(this=many.copy(), expression=number(_MOST << power - 1)), true=small((1 << power) - 1))
+        for power in range(24, 0, -1)
+    ]
+    return exp.Case(ifs=cases, default=small(0))
 
 
 def _counts(index: int, population: int, passes: dict[tuple[int, int], int], through: int) -> dict[str, int]:
@@ -98,32 +143,59 @@ def _counts(index: int, population: int, passes: dict[tuple[int, int], int], thr
     return counts | {INCLUDED: left}
 
 
+def keep(plan: Plan, engine: Engine) -> None:
+    """Make ``decided``, which audiences are read from: everyone included in any campaign, in key order."""
+    words = [column(f"s{_LAST}_{word}") for word in range(plan.words)]
+    some = exp.or_(*(exp.NEQ(this=word.copy(), expression=small(0)) for word in words))
+    decided = exp.select(column("key"), column(plan.address), *words).from_(plan.decisions().subquery("d", copy=False))
+    engine.create("decided", decided.where(some).order_by(column("key")))
+
+
 def audience(plan: Plan, index: int) -> exp.Select:
-    """The included profiles of one campaign, in key order: the key under its own name, and ``address``."""
+    """The included profiles of one campaign as ``decided`` has them: the key under its own name, and ``address``."""
     word, bit = plan.bit(index)
-    return (
-        exp.select(*_who(plan, index))
-        .from_(plan.decisions().subquery("d", copy=False), copy=False)
-        .where(has(column(f"s{_LAST}_{word}"), bit))
-        .order_by(column("key"))
+    found = exp.select(*_who(plan, index)).from_(table("decided", "d"))
+    return found.where(has(column(f"s{_LAST}_{word}", "d"), bit))
+
+
+def audiences(plan: Plan, names: Mapping[int, str], by: str) -> exp.Select:
+    """The included profiles of several campaigns: key and ``address`` as ``audience`` has them, and ``by``, the name
+    that ``names`` gives the campaign's index."""
+    numbers = [
+        (exp.Literal.string(name), small(index // WORD_BITS), number(plan.bit(index)[1]))
+        for index, name in names.items()
+    ]
+    campaigns = exp.values(numbers, alias="c", columns=[by, "word", "bit"])
+    held = exp.Case(
+        this=column("word", "c"),
+        ifs=[exp.If(this=small(word), true=column(f"s{_LAST}_{word}", "d")) for word in range(plan.words)],
     )
+    bit = exp.Paren(this=exp.BitwiseAnd(this=held, expression=column("bit", "c")))
+    included = exp.NEQ(this=bit, expression=number(0))
+    found = exp.select(*_who(plan, min(names)), column(by, "c")).from_(table("decided", "d"))
+    return found.join(campaigns, on=included, copy=False)
 
 
 def reasons(plan: Plan, index: int) -> exp.Select:
     """Every profile's reason for one campaign, in key order: the key under its own name, ``address`` and ``reason``."""
     word, bit = plan.bit(index)
-    lost = [
-        exp.If(this=exp.not_(has(column(f"s{stage}_{word}"), bit)), true=exp.Literal.string(reason))
+    lost = [exp.If(this=missing(column("key", "d")), true=exp.Literal.string(REASONS[AUDIENCE]))]
+    lost += [
+        exp.If(this=exp.not_(has(column(f"s{stage}_{word}", "d"), bit)), true=exp.Literal.string(reason))
         for stage, reason in enumerate(REASONS)
     ]
     reason = exp.Case(ifs=lost, default=exp.Literal.string(INCLUDED))
+    own = plan.features.key
+    decided = plan.decisions().subquery("d", copy=False)
+    same = exp.EQ(this=column("key", "d"), expression=column(own, "p"))
     return (
-        exp.select(*_who(plan, index), named(reason, "reason"))
-        .from_(plan.decisions().subquery("d", copy=False), copy=False)
-        .order_by(column("key"))
+        exp.select(*_who(plan, index, "p", own), named(reason, "reason"))
+        .from_(table("people", "p"))
+        .join(decided, on=same, join_type="left", copy=False)
+        .order_by(column(own, "p"))
     )
 
 
-def _who(plan: Plan, index: int) -> list[E]:
-    key = named(column("key"), plan.asked[index].project.profiles.key)
-    return [key, named(column(plan.address), "address")]
+def _who(plan: Plan, index: int, source: str = "d", key: str = "key") -> list[E]:
+    own = named(column(key, source), plan.asked[index].project.profiles.key)
+    return [own, named(column(plan.address, source), "address")]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
+from typing import Literal
 
 from sqlglot import exp
 
@@ -19,6 +20,8 @@ ANSWERS = "answers"
 BITS = 62
 _SUPPRESSED = (status.CHANNEL, "suppressed")
 _STATUS, _ANSWER = "status", "answer"
+Level = Literal["profile", "address"]
+"""Who answers: a profile, or an address for every profile that shares it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +42,16 @@ class Mask:
 
 @dataclass(slots=True)
 class Standing:
-    """One channel's words under one set of defaults. A bit is given out when a condition first asks for it."""
+    """One channel's words under one set of defaults. A bit is given out when a condition first asks for it.
+
+    ``by_address`` says whether any address answered, which preparing.py finds out.
+    """
 
     alias: str
     channel: str
     address: str
     defaults: Mapping[str, bool]
+    by_address: bool = True
     _slots: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def slot(self, group: str = status.CHANNEL, *, by_answer: bool = False) -> tuple[int, int]:
@@ -69,15 +76,14 @@ class Standing:
             name = "suppressed" if kind == _SUPPRESSED[1] else group or self.channel
             yield f"{name} by answer" if kind == _ANSWER else name, index // BITS, index % BITS
 
-    def defaults_row(self) -> exp.Select:
-        """The words of a profile that nobody answered for, under code 0."""
-        words = [named(number(self.default(word)), f"w{word}") for word in self.words]
-        return exp.select(named(number(0), "code"), *words)
+    def side(self, level: Level) -> str:
+        """The table of the answers of one level, a row for each ``subject``, and its alias."""
+        return f"{self.alias} {level}"
 
-    def representatives(self, features: Mapping[str, str]) -> exp.Select:
-        """Every code there is, with its words as the features that ``features`` names by the word's column."""
-        words = [named(column(word), feature) for word, feature in features.items()]
-        return exp.select(column("code"), *words).from_(table(f"words {self.alias}"))
+    def sides(self) -> list[tuple[Level, str]]:
+        """The levels that answered, each with the word for many of them."""
+        both: list[tuple[Level, str]] = [("profile", "profiles"), ("address", "addresses")]
+        return both if self.by_address else both[:1]
 
     def fold(self, key: E, subject: E, by_address: bool) -> exp.Select:
         """Every profile of ``people`` (``p``) with an answer on the channel: ``key``, and ``w0``, ``w1``, …
@@ -85,17 +91,18 @@ class Standing:
         ``subject`` is a profile's answers' subject (of ``s``) as a key. ``by_address`` says whether any address
         answered; where none did, no address is looked at.
         """
-        sides = [("b", "profile", key, subject)]
+        sides: list[tuple[Level, E, E]] = [("profile", key, subject)]
         if by_address:
-            sides.append(("a", "address", column(self.address, "p"), column("subject", "s")))
+            sides.append(("address", column(self.address, "p"), column("subject", "s")))
         query = exp.select(named(key, "key")).from_(table("people", "p"), copy=False)
-        for alias, level, own, answered in sides:
-            on = exp.EQ(this=own.copy(), expression=column("subject", alias))
-            query.join(self._subjects(level, answered).subquery(alias, copy=False), on=on, join_type="left", copy=False)
+        for level, own, answered in sides:
+            on = exp.EQ(this=own.copy(), expression=column("subject", self.side(level)))
+            answers = self.subjects(level, answered).subquery(self.side(level), copy=False)
+            query.join(answers, on=on, join_type="left", copy=False)
         for word in self.words:
-            query.select(named(self._word(word, by_address), f"w{word}"), copy=False)
-        answers = [exp.not_(missing(column("subject", side[0]))) for side in sides]
-        return query.where(exp.or_(*answers), copy=False)
+            query.select(named(self.word(word, by_address), f"w{word}"), copy=False)
+        answered_any = [exp.not_(missing(column("subject", self.side(level)))) for level, _, _ in sides]
+        return query.where(exp.or_(*answered_any), copy=False)
 
     def _slot(self, slot: tuple[str, str]) -> tuple[int, int]:
         index = self._slots.setdefault(slot, len(self._slots))
@@ -106,7 +113,7 @@ class Standing:
             if index // BITS == word:
                 yield slot, 1 << index % BITS
 
-    def _subjects(self, level: str, subject: E) -> exp.Select:
+    def subjects(self, level: Level, subject: E, answers: str = ANSWERS) -> exp.Select:
         """One row per subject of a level: masks of the yes and no in force, whether the channel is a no, suppressed."""
         group, answer = column("group"), column("answer")
         marks: list[E] = []
@@ -145,24 +152,27 @@ class Standing:
         marks.append(named(exp.Max(this=suppressed), "suppressed"))
         return (
             exp.select(named(subject, "subject"), *marks)
-            .from_(table(ANSWERS, "s"))
+            .from_(table(answers, "s"))
             .where(exp.EQ(this=column("channel"), expression=exp.Literal.string(self.channel)))
             .where(exp.EQ(this=column("level"), expression=exp.Literal.string(level)))
             .group_by(subject.copy())
         )
 
-    def _word(self, word: int, by_address: bool) -> E:
-        def masks(alias: str) -> tuple[Mask, Mask]:
-            yes, no, channel_no = (Mask(_or_zero(name, alias)) for name in (f"yes{word}", f"no{word}", "channel_no"))
+    def word(self, word: int, by_address: bool) -> E:
+        """A profile's word over its ``side`` of profiles and, where any address answered, that of addresses."""
+
+        def masks(level: Level) -> tuple[Mask, Mask]:
+            names = (f"yes{word}", f"no{word}", "channel_no")
+            yes, no, channel_no = (Mask(_or_zero(name, self.side(level))) for name in names)
             return status.covered(yes, no, channel_no)
 
         nobody = (Mask(number(0)), Mask(number(0)))
-        yes, no = status.both_levels(masks("a") if by_address else nobody, masks("b"))
+        yes, no = status.both_levels(masks("address") if by_address else nobody, masks("profile"))
         whole = reduce(int.__or__, (bit for slot, bit in self._in(word) if slot != _SUPPRESSED), 0)
         found = (status.subscribed(yes, no, Mask(number(self.default(word)))) & Mask(number(whole))).sql
         for slot, bit in self._in(word):
             if slot == _SUPPRESSED and by_address:
-                flag = exp.Mul(this=_or_zero("suppressed", "a"), expression=number(bit))
+                flag = exp.Mul(this=_or_zero("suppressed", self.side("address")), expression=number(bit))
                 found = exp.BitwiseOr(this=found, expression=exp.paren(flag))
         return found
 

@@ -17,6 +17,11 @@ LEDGER = "ledger"
 """The relation with the columns of ``LEDGER_COLUMNS`` that a run lands where a plan asks for it: an event a row."""
 
 
+def asked_for(relation: str) -> str:
+    """The part of a relation that is about the profiles asked for, where those are few."""
+    return f"{relation} asked for"
+
+
 def event_table(project: Project, catalog: Catalog, event: str) -> tuple[EventTable, str, Table]:
     """An event's declaration, the relation that holds it, and its columns."""
     if event == LEDGER_EVENT:
@@ -37,7 +42,7 @@ def ledger_events(channels: Iterable[tuple[str, str]]) -> exp.Query:
 
     def matched(on: exp.Expr) -> exp.Select:
         chosen = exp.select(named(column("key as text", "p"), "profile"), *(name.copy() for name in kept))
-        return chosen.from_(table(LEDGER, "e")).join(table("people", "p"), on=on)
+        return chosen.from_(table("people", "p")).join(table(LEDGER, "e"), on=on)
 
     found: exp.Query = matched(exp.EQ(this=column("key as text", "p"), expression=column("profile", "e")))
     for channel, address in channels:
