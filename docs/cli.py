@@ -20,8 +20,8 @@ maysend [--project DIR] COMMAND [OPTIONS] [ARGUMENTS]
 - A command works on the project whose `project.yaml` is nearest upward from where it is called; `--project DIR` names
   another. It may stand before or after the command's name.
 - Results go to stdout, talk and progress to stderr. Commands that report take `--json`. `NO_COLOR` is respected.
-- Exit codes: 0 done, also where nothing had to change; 1 problems, refused rows, a sink that failed, or a target cap
-  that aborted a campaign; 2 wrong usage or an unknown name; 3 a bug.
+- Exit codes: 0 done, also where nothing had to change; 1 problems, refused rows, a sink that failed, a guard
+  that tripped, or a target cap that aborted a campaign; 2 wrong usage or an unknown name; 3 a bug.
 - What a person can cause is told in one clear line, never a traceback.
 - `MAYSEND_KEYS` holds the keys that seal links (`links`, `serve`), and `MAYSEND_ERASURE_KEY` the secret under which the
   no of erased people is kept (`erase`, and then every command that opens the ledger).

@@ -84,6 +84,7 @@ def _value(declared: dict[str, Any], whole: dict[str, Any]) -> str:
         "boolean": "`true` or `false`",
         "array": f"a list of: {_value(full['items'], whole)}" if "items" in full else "a list",
         "object": "keys",
+        "null": "nothing",
     }
     spoken = [words[name] for name in types]
     if "pattern" in full and "string" in types and len(types) > 1:

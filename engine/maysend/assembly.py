@@ -10,19 +10,23 @@ from typing import Any, TypeVar
 from . import where
 from .documents import Document
 from .model import (
+    SNAPSHOTS,
     Campaign,
     Channel,
     ControlGroup,
     EventTable,
     FrequencyCap,
     GroupClause,
+    Guards,
     Profiles,
     Project,
     Segment,
     Sends,
     Source,
+    SparkEngine,
     SubscriptionGroup,
     TargetCap,
+    is_local,
 )
 
 T = TypeVar("T")
@@ -57,6 +61,8 @@ def project(root: Path, settings: Document, documents: Mapping[str, Mapping[str,
         settings=data,
         document=settings,
         revision=_revision([settings, *(document for kind in documents.values() for document in kind.values())]),
+        guards=Guards(**data.get("guards", {})),
+        engine=_engine(data.get("engine", {})),
     )
 
 
@@ -81,6 +87,7 @@ def campaign(name: str, document: Document) -> Campaign:
         target_cap=TargetCap(cap["at_most"], cap["when_exceeded"], cap.get("salt", "")) if cap else None,
         ignore_unsubscribed=data.get("ignore_unsubscribed"),
         document=document,
+        guards=Guards(**data.get("guards", {})),
     )
 
 
@@ -89,7 +96,16 @@ def _each(documents: Mapping[str, Document], make: Callable[[str, Document], T])
 
 
 def _source(root: Path, data: Mapping[str, Any], folders: tuple[str, ...]) -> Source:
-    return Source(data["source"], str(root / data["source"]), data.get("columns", {}), str(root), folders)
+    location = data["source"]
+    path = str(root / location) if is_local(location) else location
+    return Source(location, path, data.get("columns", {}), str(root), folders)
+
+
+def _engine(data: Mapping[str, Any]) -> SparkEngine | None:
+    if data.get("type", "duckdb") == "duckdb":
+        return None
+    place = data.get("remote") or data.get("master", "local[*]")
+    return SparkEngine(place, "remote" in data, data.get("settings", {}), data.get("snapshots", SNAPSHOTS))
 
 
 def _sends(root: Path, data: Mapping[str, Any], folders: tuple[str, ...]) -> Sends:

@@ -93,6 +93,10 @@ class DeliveryError(MaysendError):
         self.rejected = rejected
 
 
+class RevisionError(MaysendError):
+    """A revision that git does not have, or that cannot be read; nothing was compared."""
+
+
 class OutputError(MaysendError):
     """Results cannot be written where they were asked for."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,27 @@ FOLDERS: Mapping[str, str] = {
 }
 """The folders that hold declarations, and the kind of each."""
 
+DECLARATIONS = (PROJECT_FILE, *FOLDERS)
+"""Where declarations stand, from the project's directory."""
+
+POLICIES = ("title", "timezone", "frequency_caps", "control_groups", "limits", "guards")
+"""What ``project.yaml`` says of campaigns; its other keys say where data, ledger and pages are."""
+
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What declarations that are reviewed do not say themselves: ``root``, where data and ledger are.
+
+    ``settings`` is another ``project.yaml`` that stands for theirs (None: their own); with ``policies``, their own
+    ``POLICIES`` hold all the same, and nothing else of theirs is read, nor any ``${NAME}`` in it.
+    """
+
+    root: Path
+    settings: Document | None = None
+    policies: bool = False
 
 
 def find(start: Path, *, upward: bool) -> Path:
@@ -49,15 +69,23 @@ def find(start: Path, *, upward: bool) -> Path:
     raise MaysendError(f'no {PROJECT_FILE} in {here}{above}; "maysend init DIR" makes an example project')
 
 
-def load(root: Path, plugins: Plugins) -> Project:
+def load(root: Path, plugins: Plugins, given: Given | None = None) -> Project:
     """The project in ``root``, or InvalidProjectError with every problem of shape and reference."""
-    project, problems = check(root, plugins)
+    project, problems = check(root, plugins, given)
     if problems or not project:
         raise InvalidProjectError(problems)
     return project
 
 
-def check(root: Path, plugins: Plugins) -> tuple[Project | None, list[Problem]]:
+def settings(root: Path, plugins: Plugins) -> Document:
+    """``project.yaml`` alone, with every ``${NAME}`` filled in, or InvalidProjectError."""
+    document, problems = _settings(root, Shapes(plugins), None)
+    if problems or not document:
+        raise InvalidProjectError(problems)
+    return document
+
+
+def check(root: Path, plugins: Plugins, given: Given | None = None) -> tuple[Project | None, list[Problem]]:
     """The project in ``root``, and every problem of shape and reference, sorted.
 
     Where there are problems, the project is what is left without the files of a wrong shape, for the third pass to
@@ -66,7 +94,7 @@ def check(root: Path, plugins: Plugins) -> tuple[Project | None, list[Problem]]:
     """
     shapes = Shapes(plugins)
     problems: list[Problem] = list(_strays(root))
-    settings, found = _settings(root, shapes)
+    settings, found = _settings(root, shapes, given)
     problems += found
     declared = references.Declared(plugins, settings)
     for folder, kind in FOLDERS.items():
@@ -79,7 +107,8 @@ def check(root: Path, plugins: Plugins) -> tuple[Project | None, list[Problem]]:
                 declared.documents[kind][name] = document
     problems += declared.problems()
     usable = settings and references.is_zone(settings.data.get("timezone", "UTC"))
-    return assembly.project(root, settings, declared.documents) if settings and usable else None, sorted(set(problems))
+    at = given.root if given else root
+    return assembly.project(at, settings, declared.documents) if settings and usable else None, sorted(set(problems))
 
 
 def _files(root: Path, folder: str) -> Iterator[Path]:
@@ -106,11 +135,16 @@ def _variables(document: Document) -> Iterator[Problem]:
             yield document.problem(path, f"${{NAME}} is read from the environment in {PROJECT_FILE} only")
 
 
-def _settings(root: Path, shapes: Shapes) -> tuple[Document | None, list[Problem]]:
+def _settings(root: Path, shapes: Shapes, given: Given | None) -> tuple[Document | None, list[Problem]]:
     """``project.yaml`` with every ``${NAME}`` in its strings filled in from the environment."""
+    if given and given.settings and not given.policies:
+        return given.settings, []
     document, problems = documents.read(root / PROJECT_FILE, PROJECT_FILE)
     if not document:
         return None, problems
+    elsewhere = given.settings if given else None
+    if elsewhere and isinstance(document.data, dict):
+        document = replace(document, data={key: document.data[key] for key in document.data if key in POLICIES})
     filled: dict[KeyPath, str | None] = {}
     for path, text in list(_strings(document.data, ())):
         if "${" not in text:
@@ -121,6 +155,8 @@ def _settings(root: Path, shapes: Shapes) -> tuple[Document | None, list[Problem
             problems.append(document.problem(path, f'"{text}" does not end its "${{" with a "}}"'))
         filled[path] = None if missing else f'"{text}"'
         _put(document.data, path, _VARIABLE.sub(lambda found: os.environ.get(found[1], ""), text))
+    if elsewhere:
+        document.data.update({key: elsewhere.data[key] for key in elsewhere.data if key not in POLICIES})
     problems += shapes.problems("project", document, filled)
     return (None if problems else document), problems
 

@@ -12,6 +12,10 @@ from .events import Default
 from .where import Condition
 
 Visibility = Literal["public", "if_subscribed", "private"]
+SNAPSHOTS = ".maysend"
+"""Where runs keep the ledger's answers as Parquet, unless ``project.yaml`` says otherwise."""
+TABLE = "table:"
+"""How the location of a source begins that is a table of a Spark catalog."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +32,41 @@ class Source:
     root: str = "."
     folders: tuple[str, ...] = ()
 
+    @property
+    def table(self) -> str | None:
+        """The table of a Spark catalog that ``table:NAME`` names; None where the source is files."""
+        return self.location.removeprefix(TABLE) if self.location.startswith(TABLE) else None
+
+    @property
+    def local(self) -> bool:
+        """Whether the source is files of this machine."""
+        return is_local(self.location)
+
+
+def is_local(location: str) -> bool:
+    """Whether a location is a path; otherwise it is a table of a catalog, or the URI of files elsewhere."""
+    return not location.startswith(TABLE) and "://" not in location
+
+
+@dataclass(frozen=True, slots=True)
+class SparkEngine:
+    """Spark instead of DuckDB: a master (``spark://…``, ``local[*]``, ``yarn``), or with ``remote`` a Spark Connect
+    server (``sc://…``) at ``place``. ``snapshots`` is a directory that this machine and the workers see."""
+
+    place: str
+    remote: bool
+    settings: Mapping[str, str]
+    snapshots: str
+
 
 @dataclass(frozen=True, slots=True)
 class Profiles:
+    """The profile table. ``drawn_by`` is the column that draws hash, where that is not the key: a table in which several
+    tests stand side by side has keys of its own."""
+
     source: Source
     key: str
+    drawn_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +108,15 @@ class TargetCap:
     at_most: int
     when_exceeded: Literal["sample", "abort"]
     salt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """What an audience must keep to be sent: its size in profiles, and its change in percent of the one before."""
+
+    max_change_percent: float | None = None
+    min_audience: int | None = None
+    max_audience: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +176,7 @@ class Campaign:
     target_cap: TargetCap | None
     ignore_unsubscribed: str | None
     document: Document
+    guards: Guards = Guards()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +204,8 @@ class Project:
     settings: Mapping[str, Any]
     document: Document
     revision: str
+    guards: Guards = Guards()
+    engine: SparkEngine | None = None
 
     def groups_of(self, channel: str) -> tuple[SubscriptionGroup, ...]:
         """Every declared group of a channel, archived ones too, by name."""

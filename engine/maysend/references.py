@@ -93,6 +93,7 @@ def _settings(declared: Declared, document: Document) -> Iterator[Problem]:
         yield from declared.unknown("channel", document, ("feedback", name, "channel"), source["channel"])
     for name in data.get("replies", ()):
         yield from declared.unknown("channel", document, ("replies", name), name)
+    yield from _guards(document)
     if LEDGER_EVENT in data.get("events", {}):
         yield document.problem(
             ("events", LEDGER_EVENT), f'"{LEDGER_EVENT}" comes from the ledger; name this event otherwise', key=True
@@ -205,6 +206,7 @@ def _campaign(declared: Declared, one: Campaign) -> Iterator[Problem]:
     for key, names in (("include", one.include), ("exclude", one.exclude)):
         for index, name in enumerate(names):
             yield from declared.unknown("segment", document, ("audience", key, index), name)
+    yield from _guards(document)
     if one.groups:
         place: Path = ("subscription_groups", one.groups.kind)
         if one.groups.kind == "at_least":
@@ -222,6 +224,14 @@ def _campaign(declared: Declared, one: Campaign) -> Iterator[Problem]:
     if one.ignore_unsubscribed and one.purpose != "transactional":
         message = '"ignore_unsubscribed" is for campaigns of purpose transactional; this one is marketing'
         yield document.problem(("ignore_unsubscribed",), message, key=True)
+
+
+def _guards(document: Document) -> Iterator[Problem]:
+    guards = document.data.get("guards", {})
+    least, most = guards.get("min_audience", 0), guards.get("max_audience")
+    if most is not None and least > most:
+        message = f"no audience has at least {least:,} and at most {most:,} people; lower min_audience"
+        yield document.problem(("guards", "min_audience"), message)
 
 
 def _campaign_group(declared: Declared, one: Campaign, path: Path, name: str) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,13 +15,22 @@ from .evaluation import Evaluation, Format
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What a manifest says of its run; ``seq`` is the ledger's newest event then, ``campaigns`` are by name."""
+    """What a manifest says of its run; ``seq`` is the ledger's newest event then, ``campaigns`` are by name.
+
+    ``inputs`` are the digests of what it read, by source and file; empty in a manifest from before they were kept.
+    """
 
     file: Path
     as_of: datetime
     seq: int
     revision: str
     campaigns: Mapping[str, Mapping[str, Any]]
+    inputs: Mapping[str, Mapping[str, str]]
+
+    @property
+    def sizes_before(self) -> dict[str, int]:
+        """What guards compared each audience with."""
+        return {name: one["before"] for name, one in self.campaigns.items() if "before" in one}
 
     @property
     def format(self) -> Format:
@@ -39,7 +48,8 @@ def read(manifest: Path) -> Recorded:
         data = json.loads(manifest.read_text(encoding="utf-8"))
         campaigns = {campaign["name"]: campaign for campaign in data["campaigns"]}
         as_of = datetime.fromisoformat(data["as_of"])
-        return Recorded(manifest, as_of, int(data["ledger"]["seq"]), str(data["revision"]), campaigns)
+        inputs = _by_file(data.get("inputs", ()))
+        return Recorded(manifest, as_of, int(data["ledger"]["seq"]), str(data["revision"]), campaigns, inputs)
     except OSError as error:
         raise OutputError(f"{manifest}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError):
@@ -50,6 +60,8 @@ def differences(recorded: Recorded, evaluation: Evaluation, revision: str) -> It
     """What does not agree with the recorded run, a line each; none where every byte does."""
     if revision != recorded.revision:
         yield f"the declarations changed: revision {recorded.revision} then, {revision} now"
+    if recorded.inputs:
+        yield from _changed_inputs(recorded.inputs, _by_file(evaluation.inputs))
     for outcome in evaluation.outcomes:
         name, now = outcome.campaign.name, outcome.as_json()
         then = recorded.campaigns[name]
@@ -63,5 +75,21 @@ def differences(recorded: Recorded, evaluation: Evaluation, revision: str) -> It
         ]
         if changed:
             yield f"{name}: {'; '.join(changed)}"
-        elif then.get("sha256") != evaluation.digests.get(name):
+        elif then.get("sha256", then.get("rows")) != evaluation.digests.get(name):
             yield f"{name}: the same numbers, but not the same audience"
+
+
+def _by_file(inputs: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    """The digests that a manifest holds, by source and file."""
+    return {one["source"]: {file["file"]: file["sha256"] for file in one["files"]} for one in inputs}
+
+
+def _changed_inputs(then: Mapping[str, Mapping[str, str]], now: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    for source in sorted({*then, *now}):
+        before, after = then.get(source, {}), now.get(source, {})
+        for file in sorted({*before, *after}):
+            if before.get(file) != after.get(file):
+                what = (
+                    "was not read then" if file not in before else "is not read now" if file not in after else "changed"
+                )
+                yield f"{source}: {what}" if file == source else f"{source}: {file} {what}"

@@ -11,11 +11,14 @@ import pytest
 ENGINE = Path(__file__).parents[2] / "engine" / "maysend"
 DOORS = {
     "duckdb": ("backends",),
+    "pyspark": ("backends",),
+    "py4j": ("backends",),
     "click": ("cli",),
     "rich": ("cli",),
     "starlette": ("web",),
     "uvicorn": ("web",),
-    "jinja2": ("web",),
+    "jinja2": ("web", "report"),
+    "vl_convert": ("report",),
     "babel": ("web",),
     "sqlalchemy": ("ledger",),
     "alembic": ("ledger",),

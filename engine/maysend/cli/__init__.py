@@ -17,6 +17,7 @@ COMMANDS = {
     "init": "Make an example project, or the ledger of a project.",
     "validate": "Show every problem of the declarations.",
     "evaluate": "Say for every campaign who may be sent it, and why the others may not.",
+    "diff": "Say what a change to the declarations does to people, and which line is why.",
     "explain": "Say of one profile which checks it passed and failed.",
     "unsubscribe": "Record that somebody leaves a channel or a group.",
     "resubscribe": "Record that somebody returns to a channel or a group.",
@@ -28,6 +29,8 @@ COMMANDS = {
     "links": "Write the links and headers of a campaign's messages.",
     "serve": "Serve the unsubscribe and preference pages.",
     "deliver": "Deliver events to the sinks.",
+    "report": "Write one HTML file of all campaigns: waterfalls, overlap, messages, answers.",
+    "test": "Run the project's own cases: made-up people, and who of them may be sent what.",
     "keys": "Make and list the keys that seal links.",
     "check-unsubscribe": "Check any system's unsubscribe link against what mail programs expect.",
     "schema": "Print the JSON Schema of a kind of declaration.",
@@ -75,7 +78,7 @@ def _plugin_command(name: str) -> click.Command | None:
         return None
     if name not in found.commands:
         for plugin in found.failures:
-            click.echo(f"{plugin.name} ({plugin.distribution}) failed to load: {plugin.error}", err=True)
+            click.echo(f"{plugin} failed to load: {plugin.error}", err=True)
         return None
     source = found.sources["register_commands", name]
     try:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from .. import evaluation, plugins, replaying, runner
 from ..evaluation import Evaluation
+from ..targeting import describing
 from ..targeting.stages import REASONS
 from .options import as_of_option, json_option, load, moment, print_json, progress, project_option
 
@@ -42,6 +43,7 @@ from .options import as_of_option, json_option, load, moment, print_json, progre
 )
 @click.option("--decisions", is_flag=True, help="Also write every profile's reason, a file per campaign.")
 @click.option("--sample", type=click.IntRange(min=0), default=0, metavar="N", help="Show N people per reason.")
+@click.option("--explain-plan", is_flag=True, help="Also show what the run does, and the time each step took.")
 @click.option("--memory", metavar="SIZE", help="The most memory to use, such as 8GB; what does not fit goes to disk.")
 @json_option
 @project_option
@@ -54,6 +56,7 @@ def command(
     format: evaluation.Format,
     decisions: bool,
     sample: int,
+    explain_plan: bool,
     memory: str | None,
     as_json: bool,
     root: Path,
@@ -67,26 +70,39 @@ def command(
         _replay(manifest, root, out, memory, as_json)
     project = load(root)
     chosen = runner.chosen(project, campaigns)
+    plan: list[str] = []
     with (
         progress() as told,
-        runner.opened(project, moment(as_of, project), plugins.load(), memory=memory, progress=told) as run,
+        runner.opened(
+            project,
+            moment(as_of, project),
+            plugins.load(),
+            memory=memory,
+            progress=told,
+            show_plan=plan.extend if explain_plan else lambda _: None,
+        ) as run,
     ):
         result = evaluation.evaluate(
-            run, chosen, out=None if no_audiences else out, format=format, decisions=decisions, sample=sample
+            run,
+            chosen,
+            out=None if no_audiences else out,
+            format=format,
+            decisions=decisions,
+            sample=sample,
+            before=evaluation.sizes_before(out) if out else {},
         )
+        seconds = describing.steps(run.backend.spent)
     if as_json:
-        print_json(result.as_json())
+        taken = {step: round(spent, 3) for step, spent in seconds}
+        print_json(result.as_json() | ({"plan": plan, "seconds": taken} if explain_plan else {}))
     else:
+        if explain_plan:
+            click.echo("\n".join([*plan, *(f"{spent:8.2f} s  {step}" for step, spent in seconds)]) + "\n")
         show(result, project.title)
-    aborted = [outcome for outcome in result.outcomes if outcome.aborted]
-    for outcome in aborted:
-        assert outcome.campaign.target_cap
-        over, most = outcome.counts["over_target_cap"], outcome.campaign.target_cap.at_most
-        click.echo(
-            f"{outcome.campaign.name}: {over:,} people passed, over its target cap of {most:,}; it has no audience",
-            err=True,
-        )
-    sys.exit(1 if aborted else 0)
+    refusals = [line for outcome in result.outcomes for line in outcome.refusals]
+    for line in refusals:
+        click.echo(line, err=True)
+    sys.exit(1 if refusals else 0)
 
 
 def _replay(manifest: Path, root: Path, out: Path | None, memory: str | None, as_json: bool) -> NoReturn:
@@ -100,7 +116,8 @@ def _replay(manifest: Path, root: Path, out: Path | None, memory: str | None, as
         runner.opened(project, recorded.as_of, plugins.load(), memory=memory, until=recorded.seq, progress=told) as run,
     ):
         written = out or Path(beside) / "replay"
-        result = evaluation.evaluate(run, chosen, out=written, format=recorded.format, replay=True)
+        before = recorded.sizes_before
+        result = evaluation.evaluate(run, chosen, out=written, format=recorded.format, replay=True, before=before)
     differences = list(replaying.differences(recorded, result, project.revision))
     if as_json:
         print_json(result.as_json() | {"replay": True, "agrees": not differences, "differences": differences})

@@ -8,19 +8,7 @@ import click
 from rich.console import Console
 
 from .. import explain, plugins, runner
-from .options import as_of_option, json_option, load, moment, print_json, progress, project_option
-
-_CHECKS = {
-    "not_in_audience": "audience",
-    "no_address": "address",
-    "suppressed": "not suppressed",
-    "channel_unsubscribed": "channel",
-    "group_unsubscribed": "groups",
-    "duplicate_address": "address not taken",
-    "frequency_capped": "frequency cap",
-    "control_group": "control group",
-    "over_target_cap": "target cap",
-}
+from .options import CHECKS, as_of_option, json_option, load, moment, print_json, progress, project_option
 
 
 @click.command()
@@ -48,4 +36,4 @@ def command(names: tuple[str, ...], every: bool, as_of: str | None, as_json: boo
             style="bold",
         )
         for check in explanation.checks:
-            console.print(f"  {'✓' if check.passed else '✗'} {_CHECKS[check.check]}: {check.detail}")
+            console.print(f"  {'✓' if check.passed else '✗'} {CHECKS[check.check]}: {check.detail}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from importlib.abc import Traversable
@@ -13,7 +14,11 @@ import click
 
 from .. import ledger
 from ..errors import OutputError, UnknownNameError
+from ..schemas import KINDS, schema
 from .options import load, talk
+
+SCHEMAS = Path(".maysend") / "schemas"
+"""Where a project keeps the schemas for editors: nothing of it is committed."""
 
 
 @click.command()
@@ -24,8 +29,9 @@ def command(ctx: click.Context, directory: str | None, plugin: str | None) -> No
     """Make an example project in DIRECTORY, or the ledger of the project there.
 
     An empty or new DIRECTORY gets an example that validates and evaluates as it is. In a project (a directory with
-    project.yaml), what is missing is its ledger. Nothing that is there already is changed. With --plugin, DIRECTORY
-    (default: maysend-NAME) gets a plugin that brings a channel type, to start from.
+    project.yaml), what is missing is its ledger. Nothing that is there already is changed. The schemas that
+    editors look declarations up in are written to .maysend/schemas, as they are in this version. With --plugin,
+    DIRECTORY (default: maysend-NAME) gets a plugin that brings a channel type, to start from.
     """
     if plugin is not None:
         _make_plugin(plugin, directory)
@@ -38,8 +44,23 @@ def command(ctx: click.Context, directory: str | None, plugin: str | None) -> No
     project = load(root)
     with ledger.open_ledger(project.ledger, project.root, create=True) as opened:
         opened.remember_groups(project.groups.values())
+    _write_schemas(root / SCHEMAS)
     done = f"Made an example project in {root}." if is_new else f"The ledger of {project.title} is ready."
     talk().print(done, highlight=False, markup=False)
+
+
+def _write_schemas(directory: Path) -> None:
+    """The schemas of all kinds, for the ``# yaml-language-server: $schema=`` lines of declarations, without a network.
+
+    What a channel's type adds is not in them, so that a channel may hold any key.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for kind in KINDS:
+            written = schema(kind) | ({"additionalProperties": True} if kind == "channel" else {})
+            (directory / f"{kind}.json").write_text(json.dumps(written, indent=2, ensure_ascii=False), encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{directory}: cannot be written: {error.strerror}") from None
 
 
 def _make_plugin(name: str, directory: str | None) -> None:

@@ -20,6 +20,19 @@ from ..moments import Clock
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+CHECKS = {
+    "not_in_audience": "audience",
+    "no_address": "address",
+    "suppressed": "not suppressed",
+    "channel_unsubscribed": "channel",
+    "group_unsubscribed": "groups",
+    "duplicate_address": "address not taken",
+    "frequency_capped": "frequency cap",
+    "control_group": "control group",
+    "over_target_cap": "target cap",
+}
+"""What an explanation calls each check, by the reason it gives."""
+
 
 def project_option(function: F) -> F:
     """``--project DIR``, before or after the command's name; the command takes ``root``, where project.yaml is."""
@@ -65,6 +78,12 @@ def load(root: Path) -> Project:
 
 def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def prefix(root: Path) -> str:
+    """How the files of a project begin, seen from the current directory."""
+    here, root = Path.cwd().resolve(), root.resolve()
+    return "" if root == here or not root.is_relative_to(here) else f"{root.relative_to(here).as_posix()}/"
 
 
 def talk() -> Console:

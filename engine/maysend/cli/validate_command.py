@@ -13,14 +13,22 @@ from .. import loader, plugins
 from ..contradictions import contradictions
 from ..errors import Problem
 from ..model import Project
-from .options import json_option, print_json, project_option
+from .options import json_option, prefix, print_json, project_option
 
 
 @click.command()
 @click.option("--offline", is_flag=True, help="Check only what needs neither data nor ledger.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "github"]),
+    default="text",
+    show_default=True,
+    help="How problems are printed; github makes them annotations of a workflow run.",
+)
 @json_option
 @project_option
-def command(root: Path, as_json: bool, offline: bool) -> None:
+def command(root: Path, as_json: bool, form: str, offline: bool) -> None:
     """Show every problem of the declarations, as file:line:column: message, and exit with 1 where there is one."""
     loaded = plugins.load()
     project, problems = loader.check(root, loaded)
@@ -30,16 +38,28 @@ def command(root: Path, as_json: bool, offline: bool) -> None:
         found, skipped = _meaning(project, loaded, offline=offline)
         found += contradictions(project)
         problems = sorted({*problems, *(one for one in found if (one.file, one.line, one.column) not in places)})
-    if as_json:
+        if not problems:
+            problems = _of_cases(project, loaded, offline=offline)
+    if as_json or form == "json":
         print_json({"problems": [asdict(problem) for problem in problems]})
     else:
+        before = prefix(root)
         for problem in problems:
-            click.echo(str(problem))
+            click.echo(_annotation(problem, before) if form == "github" else str(problem))
     if skipped:
         click.echo(f"Skipped: {'; '.join(skipped)}.", err=True)
     if problems or not project:
         raise click.exceptions.Exit(1)
     click.echo(f"{_counted(project)}: no problems", err=True)
+
+
+def _annotation(problem: Problem, before: str) -> str:
+    """A problem as a workflow command of GitHub Actions, which shows it at its line."""
+    file = f"{before}{problem.file}"
+    for raw, escaped in (("%", "%25"), ("\r", "%0D"), ("\n", "%0A"), (":", "%3A"), (",", "%2C")):
+        file = file.replace(raw, escaped)
+    place = f"file={file}" + (f",line={problem.line},col={problem.column}" if problem.line else "")
+    return f"::error {place},title=maysend::{str(problem).replace('%', '%25')}"
 
 
 def _meaning(project: Project, loaded: plugins.Plugins, *, offline: bool) -> tuple[list[Problem], list[str]]:
@@ -53,6 +73,15 @@ def _meaning(project: Project, loaded: plugins.Plugins, *, offline: bool) -> tup
     from ..runner import check
 
     return check(project, now, loaded), []
+
+
+def _of_cases(project: Project, loaded: plugins.Plugins, *, offline: bool) -> list[Problem]:
+    """The problems of the project's cases, of which nothing can be said while the declarations have any."""
+    if not (project.root / "tests").is_dir():
+        return []
+    from .. import cases
+
+    return list(cases.read(project, loaded, offline=offline).problems)
 
 
 def _counted(project: Project) -> str:

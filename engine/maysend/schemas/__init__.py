@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-KINDS = ("project", "channel", "subscription_group", "segment", "campaign")
+KINDS = ("project", "channel", "subscription_group", "segment", "campaign", "test")
 EVENTS = ("channel_unsubscribed",)
 
 
