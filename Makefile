@@ -3,6 +3,8 @@
 VENV := .venv
 STAMP := $(VENV)/.built-in
 PINS := .ci/constraints.txt
+BENCH_PINS := .ci/benchmarks.txt
+BENCH_STAMP := $(VENV)/.benchmarks
 BUILD_BACK_END := hatchling editables
 RUN := $(VENV)/bin/python -m
 MAYSEND := $(VENV)/bin/maysend --project config
@@ -14,13 +16,15 @@ PYTHON = $(shell for python in python3 python3.14 python3.13 python3.12 python3.
 # The stamp holds the directory it was built in: a venv that was moved, or whose Python is gone, is built anew.
 BUILT_IN := $(shell $(VENV)/bin/python -c 'print(open("$(STAMP)").read())' 2>/dev/null)
 
-.PHONY: help demo test check soak docs snapshots pins clean
+.PHONY: help demo test check soak test-spark bench docs snapshots pins clean
 
 help:
 	@echo "make demo    whom may each campaign of the CDNOW store reach, and why not the others?"
 	@echo "make test    all tests but the long ones"
 	@echo "make check   formatting, lint, types, import contracts, then make test"
-	@echo "make soak    the long tests: thousands of draws, dozens of kills, real brokers"
+	@echo "make soak    the long tests: thousands of draws, dozens of kills, real brokers, Spark"
+	@echo "make test-spark  the same decisions on a Spark of two workers as on DuckDB (needs Java 17)"
+	@echo "make bench   maysend beside hand-written queries, Polars, chDB and PostgreSQL (PROFILES=, ROWS=, ROUNDS=, WRITE=1)"
 	@echo "make docs    write the generated pages of docs/ again"
 	@echo "make snapshots  keep the SQL of every case anew, after a change that is meant"
 	@echo "make pins    choose newer versions of everything installed here (needs uv)"
@@ -42,7 +46,16 @@ check: $(STAMP)
 	$(MAKE) --no-print-directory test
 
 soak: $(STAMP)
-	$(RUN) pytest -m soak -n auto --dist worksteal || [ $$? -eq 5 ] # 5: there is none
+	$(RUN) pytest -m "soak and not spark" -n auto --dist worksteal || [ $$? -eq 5 ] # 5: there is none
+	$(MAKE) --no-print-directory test-spark
+
+# One Spark for all of them: a master and two workers are as much as a small machine carries.
+test-spark: $(STAMP)
+	$(RUN) pytest -m spark -n 0
+
+bench: $(BENCH_STAMP)
+	PYTHONPATH=tests $(RUN) benchmarks $(if $(PROFILES),--profiles $(PROFILES)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(foreach row,$(ROWS),--rows $(row)) $(if $(WRITE),--write)
 
 docs: $(STAMP)
 	$(VENV)/bin/python docs/configuration.py
@@ -54,9 +67,11 @@ snapshots: $(STAMP)
 pins:
 	printf "%s\n" $(BUILD_BACK_END) | uv pip compile --quiet --universal --all-extras --upgrade --no-annotate \
 		--custom-compile-command "make pins" --output-file $(PINS) pyproject.toml -
+	uv pip compile --quiet --universal --group bench --constraint $(PINS) --upgrade --no-annotate \
+		--custom-compile-command "make pins" --output-file $(BENCH_PINS)
 
 clean:
-	rm -rf $(VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache config/.maysend config/out
+	rm -rf $(VENV) .bench .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache config/.maysend config/out
 
 ifneq ($(BUILT_IN),$(CURDIR))
 .PHONY: $(STAMP)
@@ -68,3 +83,8 @@ $(STAMP): pyproject.toml $(PINS)
 	@$(RUN) pip install --quiet --disable-pip-version-check --requirement $(PINS)
 	@$(RUN) pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@printf %s "$(CURDIR)" > $@
+
+$(BENCH_STAMP): $(STAMP) $(BENCH_PINS)
+	@echo "Installing what is measured beside maysend, once" >&2
+	@$(RUN) pip install --quiet --disable-pip-version-check --requirement $(BENCH_PINS)
+	@touch $@

@@ -1,142 +1,217 @@
-"""Seeded data for benchmarks: a project of any size, its profiles, purchases, and answers, the same each time."""
+"""Seeded tables of any size, the same each time: DuckDB writes them as Parquet, row by row from hashes of the key.
+
+Under one directory, for a number of profiles:
+
+- ``profiles.parquet``, ``purchases.parquet``, ``sends.parquet``: what a project declares;
+- ``answers/NAME/``: a ledger and its snapshot; ``profiles`` has answers of profiles alone, ``both`` of addresses too;
+- ``people/NAME.parquet``: the same profiles with those answers folded beforehand, for every other side: the normalized
+  address, whether it is ``reachable`` and ``suppressed``, and whether the ``channel`` and each group are subscribed.
+"""
 
 from __future__ import annotations
 
-import random
-from dataclasses import dataclass
+import os
+import shutil
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
-import yaml
+from sqlglot import exp
 
-COUNTRIES = [f"C{number:02}" for number in range(60)]
-PLANS = ["free", "basic", "plus", "pro", "staff"]
-GENRES = [f"genre {number}" for number in range(30)]
+from maysend import snapshot
+from maysend.backends.duckdb import DuckDB
+from maysend.events import Fact
+from maysend.ledger import open_ledger
+from maysend.model import Source
+
+Answers = Literal["profiles", "both"]
+
+AS_OF = datetime(2025, 1, 1, tzinfo=UTC)
 GROUPS = [f"group_{number:02}" for number in range(20)]
+OPT_IN = GROUPS[4::5]
+APPENDED = 1_000
+"""The answers of the first so many keys are appended to the ledger; everybody else's are in its snapshot."""
 
 _PROFILES = """
-    COPY (
-        SELECT i::BIGINT AS id,
-            CASE WHEN h1 % 50 = 0 THEN NULL ELSE 'person' || (i - CASE WHEN h2 % 200 = 0 THEN 1 ELSE 0 END) || '@example.com' END AS email,
-            CASE WHEN h2 % 40 = 0 THEN NULL ELSE 'C' || lpad(((h2 // 40) % 60)::VARCHAR, 2, '0') END AS country,
-            CASE WHEN h3 % 25 = 0 THEN NULL ELSE (18 + (h3 // 25) % 70)::INTEGER END AS age,
-            CASE WHEN h4 % 30 = 0 THEN NULL ELSE round(((h4 // 30) % 100000) / 100.0, 2)::DOUBLE END AS spent,
-            DATE '2015-01-01' + ((h5 % 4000)::INTEGER) AS joined,
-            list_extract(['free', 'basic', 'plus', 'pro', 'staff'], (1 + (h6 % 5))::INTEGER) AS plan,
-            'city ' || (h7 % 1000) AS city
-        FROM (
-            SELECT i, hash(i, 1) AS h1, hash(i, 2) AS h2, hash(i, 3) AS h3, hash(i, 4) AS h4, hash(i, 5) AS h5, hash(i, 6) AS h6,
-                hash(i, 7) AS h7
-            FROM range(1, {rows} + 1) AS t(i)
-        )
-        ORDER BY i
-    ) TO '{file}' (FORMAT parquet, COMPRESSION zstd)
+    SELECT i AS id,
+        CASE WHEN h1 % 50 = 0 THEN NULL WHEN h1 % 50 = 1 THEN ' Person' || i || '@Example.com ' WHEN h1 % 200 = 2 THEN 'person ' || i
+            ELSE 'person' || i || '@example.com' END AS email,
+        CASE WHEN h1 % 50 = 0 THEN NULL ELSE 'person' || (i - (hash(i, 9) % 50 = 0)::BIGINT) || '@example.com' END AS shared_email,
+        CASE WHEN h2 % 40 = 0 THEN NULL ELSE 'C' || lpad((h2 // 40 % 60)::VARCHAR, 2, '0') END AS country,
+        CASE WHEN h3 % 25 = 0 THEN NULL ELSE 18 + h3 // 25 % 70 END::INTEGER AS age,
+        CASE WHEN h4 % 30 = 0 THEN NULL ELSE h4 // 30 % 100000 / 100.0 END::DOUBLE AS spent,
+        DATE '2014-01-01' + (h5 % 4000)::INTEGER AS joined,
+        ['free', 'basic', 'plus', 'pro', 'staff'][1 + (h6 % 5)::INTEGER] AS plan,
+        'city ' || (h7 % 1000) AS city,
+        CASE WHEN h8 % 20 > 0 THEN list_transform([h8 // 20 % 40, h8 // 800 % 40, h8 // 32000 % 40][1:(h8 // 1280000 % 4)::INTEGER],
+            lambda n: 'interest ' || n) END AS interests
+    FROM (
+        SELECT i, hash(i, 1) AS h1, hash(i, 2) AS h2, hash(i, 3) AS h3, hash(i, 4) AS h4, hash(i, 5) AS h5, hash(i, 6) AS h6,
+            hash(i, 7) AS h7, hash(i, 8) AS h8
+        FROM range(1, {profiles} + 1) AS t(i)
+    )
 """
 _PURCHASES = """
-    COPY (
-        SELECT (1 + hash(i, 11) % {profiles})::BIGINT AS id,
-            TIMESTAMP '2023-01-01' + to_seconds((hash(i, 12) % 63072000)::BIGINT) AS at,
-            round((hash(i, 13) % 20000) / 100.0, 2)::DOUBLE AS amount,
-            'genre ' || (hash(i, 14) % 30) AS genre
-        FROM range(1, {rows} + 1) AS t(i)
-    ) TO '{file}' (FORMAT parquet, COMPRESSION zstd)
+    SELECT (1 + hash(i, 11) % {profiles})::BIGINT AS id,
+        TIMESTAMP '2023-01-01' + to_seconds((hash(i, 12) % 63072000)::BIGINT) AS at,
+        (hash(i, 13) % 20000 / 100.0)::DOUBLE AS amount,
+        'genre ' || (hash(i, 14) % 30) AS genre
+    FROM range(1, 3 * {profiles} + 1) AS t(i)
+"""
+_SENDS = """
+    SELECT (1 + hash(i, 21) % greatest({profiles} // 4, 1))::BIGINT AS id,
+        CASE WHEN hash(i, 22) % 5 = 0 THEN 'sms' ELSE 'email' END AS channel,
+        TIMESTAMP '2024-12-01' + to_seconds((hash(i, 23) % 2678400)::BIGINT) AS at
+    FROM range(1, {profiles} + 1) AS t(i)
 """
 
+_LEVELS: dict[str, dict[str, Any]] = {
+    "profile": {"salt": 40, "percent": 30, "bounced": 0, "subject": "i::VARCHAR"},
+    "address": {"salt": 60, "percent": 5, "bounced": 2, "subject": "'person' || i || '@example.com'"},
+}
+"""Who answers: a share of all profiles, and of all addresses. Of those, ``bounced`` in 100 did, and said nothing more."""
 
-@dataclass(frozen=True, slots=True)
-class Size:
-    """How much to make. ``answered`` is the share of profiles with answers of their own."""
+_SUBJECTS = """
+    SELECT i, subject, bounced, TIMESTAMP '2024-01-01' + to_seconds((h1 % 25920000)::BIGINT) AS channel_at,
+        CASE WHEN bounced OR h2 % 100 < 4 THEN false WHEN h2 % 100 = 4 THEN true END AS channel,
+        list_distinct([h3 % 20, h3 // 20 % 20, h3 // 400 % 20][1:CASE WHEN bounced THEN 0 ELSE [1, 1, 1, 2, 2, 3][1 + (h3 // 8000 % 6)::INTEGER] END]) AS groups
+    FROM (
+        SELECT i, {subject} AS subject, hash(i, {salt} + 1) AS h1, hash(i, {salt} + 2) AS h2, hash(i, {salt} + 3) AS h3,
+            hash(i, {salt} + 4) % 100 < {bounced} AS bounced
+        FROM range(1, {profiles} + 1) AS t(i) WHERE hash(i, {salt}) % 100 < {percent}
+    )
+"""
+"""A row for each who answered: for the whole channel or not at all (NULL), and for one to three groups."""
 
-    profiles: int
-    campaigns: int
-    events: int = 0
-    answered: float = 0.3
-    seed: int = 7
+_FACTS = """
+    SELECT i, '{level}' AS level, subject, place, subscribed, said_at, bounced AND place = 20 AS bounced,
+        subscribed AND (place = 20 OR coalesce(channel, true) OR said_at > channel_at) AS yes
+    FROM (
+        SELECT *, 20 AS place, channel AS subscribed, channel_at AS said_at FROM {level} WHERE channel IS NOT NULL
+        UNION ALL
+        SELECT *, hash(i, {salt} + 5, place) % 4 = 0 AS subscribed,
+            TIMESTAMP '2024-01-01' + to_seconds((hash(i, {salt} + 6, place) % 25920000)::BIGINT) AS said_at
+        FROM (SELECT *, unnest(groups)::INTEGER AS place FROM {level})
+    )
+"""
+"""Their last answers, a row each: for group ``place``, or (20) the channel. ``yes`` is what is in force: while the
+channel is a no, so is every group without a later yes."""
+
+_SNAPSHOT = """
+    SELECT 'email' AS channel, level, subject, CASE WHEN place = 20 THEN '' ELSE 'group_' || lpad(place::VARCHAR, 2, '0') END AS "group",
+        answer::TINYINT AS answer, bounced AS suppressed, 0::BIGINT AS seq
+    FROM (
+        SELECT level, subject, place, CASE WHEN yes THEN 1 ELSE -1 END AS answer, bounced FROM facts WHERE i > {appended}
+        UNION ALL
+        SELECT level, subject, 20, 0, false FROM facts WHERE i > {appended} GROUP BY ALL HAVING bool_or(subscribed) AND max(place) < 20
+    )
+    ORDER BY subject, level, "group"
+"""
+"""What the ledger's own status would have: also a row without an answer that holds the time of the last yes."""
+
+_FOLDED = """
+    SELECT subject, bounced, yes, own_no | CASE WHEN channel_no THEN ~yes ELSE 0 END AS no
+    FROM (
+        SELECT subject, bool_or(bounced) AS bounced, bool_or(place = 20 AND NOT yes) AS channel_no,
+            bit_or(CASE WHEN yes THEN 1::BIGINT << place ELSE 0 END) AS yes, bit_or(CASE WHEN yes THEN 0 ELSE 1::BIGINT << place END) AS own_no
+        FROM facts WHERE level = '{level}' GROUP BY subject
+    )
+"""
+_PEOPLE = """
+    SELECT * EXCLUDE (email, shared_email, status), address IS NOT NULL AS reachable, {columns}
+    FROM (
+        SELECT p.*, coalesce(a.bounced, false) AS suppressed,
+            (coalesce(a.yes, 0) | coalesce(b.yes, 0) | {default}) & ~(coalesce(a.no, 0) | coalesce(b.no, 0)) AS status
+        FROM (SELECT *, CASE WHEN lower(trim({email})) ~ '[^@ ]+@[^@ ]+' THEN lower(trim({email})) END AS address FROM '{profiles}') AS p
+        LEFT JOIN (FROM folded_address) AS a ON a.subject = p.address LEFT JOIN (FROM folded_profile) AS b ON b.subject = p.id::VARCHAR
+    )
+    ORDER BY id
+"""
+"""Either level's no is a no; else either's yes is a yes; else the default."""
 
 
-def make_tables(directory: Path, size: Size) -> None:
-    """The Parquet files of a size; what is there already is kept."""
+def make_tables(directory: Path, profiles: int) -> None:
+    """The three tables; what is there already is kept."""
     directory.mkdir(parents=True, exist_ok=True)
-    with duckdb.connect() as connection:
-        profiles = directory / "profiles.parquet"
-        if not profiles.exists():
-            connection.execute(_PROFILES.format(rows=size.profiles, file=profiles))
-        purchases = directory / "purchases.parquet"
-        if size.events and not purchases.exists():
-            connection.execute(_PURCHASES.format(rows=size.events, profiles=size.profiles, file=purchases))
+    with _connection(directory) as connection:
+        for name, query in (("profiles", _PROFILES), ("purchases", _PURCHASES), ("sends", _SENDS)):
+            _write(connection, query.format(profiles=profiles), directory / f"{name}.parquet")
 
 
-def make_project(directory: Path, size: Size, *, policies: bool = False, behaviour: bool = False) -> None:
-    """Declarations over those tables: campaigns of two to six conditions, groups under all, any and at_least."""
-    draw = random.Random(size.seed)  # noqa: S311 - test data
-    project: dict[str, Any] = {"title": "Benchmark", "profiles": {"source": "profiles.parquet", "key": "id"}}
-    if behaviour:
-        project["events"] = {"Charged": {"source": "purchases.parquet", "profile": "id", "at": "at"}}
-    _write(directory / "project.yaml", project)
-    _write(directory / "channels/email.yaml", {"type": "email", "address": "email"})
-    for number, group in enumerate(GROUPS):
-        default = "unsubscribed" if number % 5 == 4 else "subscribed"
-        _write(
-            directory / f"subscription_groups/{group}.yaml", {"title": group, "channel": "email", "default": default}
-        )
-    for number in range(size.campaigns):
-        conditions = [_condition(draw) for _ in range(draw.randint(2, 6))]
-        if behaviour and number % 2:
-            conditions[-1] = _did(draw)
-        _write(directory / f"segments/s{number:04}.yaml", {"where": {"all": conditions}})
-        chosen = draw.sample(GROUPS, draw.randint(1, 4))
-        clause = draw.choice(["all", "any", "at_least"])
-        wanted: Any = {"count": max(1, len(chosen) - 1), "of": chosen} if clause == "at_least" else chosen
-        campaign: dict[str, Any] = {
-            "channel": "email",
-            "audience": {"include": [f"s{number:04}"]},
-            "subscription_groups": {clause: wanted},
-        }
-        if policies:
-            campaign["control_group"] = {"percent": draw.choice([2, 5, 10]), "salt": f"salt {number}"}
-        _write(directory / f"campaigns/c{number:04}.yaml", campaign)
+def make_ledger(directory: Path, profiles: int, answers: Answers) -> None:
+    """``answers/NAME/``: real events for the first keys, and a snapshot, as if of before them, with everybody else's.
+
+    A ledger records some thousand answers a second, one by one. A run reads the snapshot as it reads any.
+    """
+    place = directory / "answers" / answers
+    if (place / "ledger.db").exists():
+        return
+    unfinished = place.with_name(f"{answers}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    rows = unfinished / "rows.parquet"
+    with _connection(directory) as connection:
+        _open_facts(connection, profiles, answers)
+        _write(connection, _SNAPSHOT.format(appended=APPENDED), rows)
+        query = f"SELECT level, subject, place, subscribed, said_at, bounced FROM facts WHERE i <= {APPENDED} ORDER BY said_at, i, level, place"
+        first = connection.execute(query).fetchall()
+    with open_ledger("sqlite:///ledger.db", unfinished, create=True) as ledger, DuckDB() as backend:
+        backend.open("rows", Source(rows.name, str(rows)))
+        everything = exp.select(*(exp.column(name, quoted=True) for name in snapshot.COLUMNS)).from_("rows")
+        snapshot._write(backend, everything, unfinished, ledger.mark())
+        ledger.append([_fact(*row) for row in first])
+    rows.unlink()
+    unfinished.rename(place)
 
 
-def _condition(draw: random.Random) -> dict[str, Any]:
-    low = draw.randint(18, 60)
-    spent = draw.randint(0, 80) * 10
-    return draw.choice(
-        [
-            {"property": "country", "in": sorted(draw.sample(COUNTRIES, draw.randint(5, 30)))},
-            {"property": "country", "not_in": sorted(draw.sample(COUNTRIES, draw.randint(1, 10)))},
-            {"property": "age", "at_least": low},
-            {"property": "age", "between": [low, low + draw.randint(5, 30)]},
-            {"property": "spent", "greater_than": spent},
-            {"property": "spent", "at_most": spent + 200},
-            {"property": "joined", "after": f"{draw.randint(2015, 2023)}-0{draw.randint(1, 9)}-01"},
-            {"property": "joined", "before": f"{draw.randint(2018, 2025)}-0{draw.randint(1, 9)}-01"},
-            {"property": "plan", "in": sorted(draw.sample(PLANS, draw.randint(1, 4)))},
-            {"property": "city", "not_in": [f"city {number}" for number in draw.sample(range(1000), 20)]},
-        ]
+def make_people(directory: Path, profiles: int, answers: Answers) -> None:
+    """``people/NAME.parquet``, folded by this SQL and not by maysend."""
+    file = directory / "people" / f"{answers}.parquet"
+    file.parent.mkdir(exist_ok=True)
+    default = sum(1 << place for place, name in enumerate([*GROUPS, "channel"]) if name not in OPT_IN)
+    columns = ", ".join(f"(status >> {place} & 1) = 1 AS {name}" for place, name in enumerate([*GROUPS, "channel"]))
+    with _connection(directory) as connection:
+        _open_facts(connection, profiles, answers)
+        for level in _LEVELS:
+            connection.execute(f"CREATE VIEW folded_{level} AS {_FOLDED.format(level=level)}")
+        email = "email" if answers == "profiles" else "shared_email"
+        source = directory / "profiles.parquet"
+        _write(connection, _PEOPLE.format(columns=columns, default=default, email=email, profiles=source), file)
+
+
+def _open_facts(connection: duckdb.DuckDBPyConnection, profiles: int, answers: Answers) -> None:
+    levels = ["profile"] if answers == "profiles" else ["profile", "address"]
+    for level in levels:
+        connection.execute(f"CREATE VIEW {level} AS {_SUBJECTS.format(profiles=profiles, **_LEVELS[level])}")
+    facts = (_FACTS.format(level=level, **_LEVELS[level]) for level in levels)
+    connection.execute(f"CREATE VIEW facts AS {' UNION ALL '.join(facts)}")
+
+
+def _fact(level: str, subject: str, place: int, subscribed: bool, at: datetime, bounced: bool) -> Fact:
+    return Fact(
+        channel="email",
+        group=GROUPS[place] if place < len(GROUPS) else None,
+        subscribed=subscribed,
+        address=subject if level == "address" else None,
+        profile=subject if level == "profile" else None,
+        occurred_at=at.replace(tzinfo=UTC),
+        type="bounced" if bounced else None,
+        source="import",
     )
 
 
-def _did(draw: random.Random) -> dict[str, Any]:
-    days = draw.choice([30, 90, 180, 365])
-    return draw.choice(
-        [
-            {"did": "Charged", "count": {"at_least": draw.randint(1, 3)}, "within": {"last": f"{days} days"}},
-            {"did_not": "Charged", "within": {"last": f"{days} days"}},
-            {
-                "did": "Charged",
-                "where": {"property": "genre", "equals": draw.choice(GENRES)},
-                "within": {"last": "365 days"},
-            },
-            {
-                "did": "Charged",
-                "sum": {"of": "amount", "at_least": draw.randint(1, 5) * 100},
-                "within": {"last": f"{days} days"},
-            },
-        ]
-    )
+def _connection(directory: Path) -> duckdb.DuckDBPyConnection:
+    """Bounded in memory, whatever the size of the tables."""
+    connection = duckdb.connect(config={"memory_limit": "4GB", "temp_directory": str(directory / "spilled")})
+    connection.execute("SET enable_progress_bar = false")
+    return connection
 
 
-def _write(file: Path, data: Any) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
+def _write(connection: duckdb.DuckDBPyConnection, query: str, file: Path) -> None:
+    """Write a query's rows, whole or not at all; what is there already is kept."""
+    if file.exists():
+        return
+    unfinished = file.with_suffix(".unfinished")
+    connection.execute(f"COPY ({query}) TO '{unfinished}' (FORMAT parquet, COMPRESSION zstd)")
+    os.replace(unfinished, file)

@@ -1,0 +1,189 @@
+"""What was measured, as a table for people, as JSON, and as a page of docs/."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from .measuring import Measured
+from .rows import Goal, Row
+from .sides import THREADS
+
+_PACKAGES = ("maysend", "duckdb", "polars", "chdb", "psycopg")
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The median of some rounds, and the least and the most of them."""
+
+    median: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        return cls(median(values), min(values), max(values))
+
+    def as_json(self) -> dict[str, float]:
+        return {"median": self.median, "min": self.least, "max": self.most}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A row, and what each of its contenders took, round by round."""
+
+    row: Row
+    rounds: Mapping[str, Sequence[Measured]]
+
+    def seconds(self, name: str) -> list[float]:
+        return [one.seconds for one in self.rounds[name]]
+
+    def peak(self, name: str) -> int:
+        return max(one.peak for one in self.rounds[name])
+
+    def ratio(self, goal: Goal) -> Spread:
+        """How many times as long (or with ``faster``, how many times less) ``of`` took as ``over``, round by round."""
+        over = min(goal.over, key=lambda name: median(self.seconds(name)))
+        pairs = zip(self.seconds(goal.of), self.seconds(over), strict=True)
+        return Spread.of([theirs / mine if goal.faster else mine / theirs for mine, theirs in pairs])
+
+    def holds(self, goal: Goal) -> bool:
+        ratio = self.ratio(goal).median
+        return ratio >= goal.limit if goal.faster else ratio <= goal.limit
+
+    def goals(self) -> list[tuple[str, str, bool]]:
+        """Each goal in words, what was measured, and whether it holds."""
+        found = []
+        for goal in self.row.goals:
+            ratio = self.ratio(goal)
+            over = goal.over[0] if len(goal.over) == 1 else f"the best of {', '.join(goal.over)}"
+            limit = f"at least {goal.limit:g}x faster than" if goal.faster else f"at most {goal.limit:g}x"
+            measured = f"{ratio.median:.3g}x ({ratio.least:.3g} to {ratio.most:.3g})"
+            found.append((f"{goal.of}: {limit} {over}", measured, self.holds(goal)))
+        if self.row.gigabytes:
+            last = self.row.contenders[-1].name
+            peak = self.peak(last) / 2**30
+            found.append((f"{last}: within {self.row.gigabytes:g} GiB", f"{peak:.2f} GiB", peak <= self.row.gigabytes))
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        sides = [
+            {"name": name, "seconds": Spread.of(self.seconds(name)).as_json(), "peak_bytes": self.peak(name)}
+            for name in self.rounds
+        ]
+        goals = [{"goal": goal, "measured": measured, "holds": holds} for goal, measured, holds in self.goals()]
+        return {"name": self.row.name, "title": self.row.title, "note": self.row.note, "sides": sides, "goals": goals}
+
+    def lines(self) -> list[tuple[str, str, str, str, str]]:
+        """A line a contender: its name, the median, the spread, memory, and the median as times the first's."""
+        first = median(self.seconds(next(iter(self.rounds))))
+        found = []
+        for name in self.rounds:
+            spread = Spread.of(self.seconds(name))
+            times = spread.median / first
+            range_ = f"{_shown(spread.least)} to {_shown(spread.most)}"
+            found.append((name, _shown(spread.median), range_, f"{self.peak(name) / 2**20:,.0f} MiB", f"{times:.3g}x"))
+        return found
+
+
+def conditions(profiles: int, rounds: int, command: str) -> dict[str, str]:
+    """Where, when and with what a run measures."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "machine": f"{_processor()}, {os.cpu_count()} cores, {memory:.0f} GiB of memory; every side has {THREADS} threads",
+        "versions": ", ".join(f"{name} {found}" for name, found in _versions())
+        + f", Python {platform.python_version()}",
+        "size": f"{profiles:,} profiles, medians of {rounds} rounds, the sides in turn in each",
+        "command": command,
+    }
+
+
+def show(console: Console, result: Result) -> None:
+    """A row as a table, and its goals."""
+    table = Table(title=result.row.title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table.add_column("")
+    for heading in _HEADINGS:
+        table.add_column(heading, justify="right")
+    for line in result.lines():
+        table.add_row(*line)
+    console.print(table)
+    if result.row.note:
+        console.print(result.row.note, style="dim")
+    for goal, measured, holds in result.goals():
+        console.print(
+            f"  {'✓' if holds else '✗'} {goal}: {measured}", style="green" if holds else "red", highlight=False
+        )
+    console.print()
+
+
+def page(about: Mapping[str, str], results: Iterable[Result], others: Mapping[str, Mapping[str, object]]) -> str:
+    """docs/benchmarks.md."""
+    parts = [
+        _INTRODUCTION,
+        *(f"- {name}: {f'`{text}`' if name == 'command' else text}" for name, text in about.items()),
+        "",
+    ]
+    for result in results:
+        parts += [f"## {result.row.title}", "", f"| | {' | '.join(_HEADINGS)} |", "|---|--:|--:|--:|--:|"]
+        parts += [f"| {' | '.join(line)} |" for line in result.lines()]
+        parts += [
+            "",
+            *([result.row.note, ""] if result.row.note else []),
+            "| goal | measured | holds |",
+            "|---|---|---|",
+        ]
+        parts += [
+            f"| {goal} | {measured} | {'yes' if holds else '**no**'} |" for goal, measured, holds in result.goals()
+        ]
+        parts.append("")
+    for name, found in others.items():
+        parts += [
+            f"## {name.capitalize()}",
+            "",
+            "| | |",
+            "|---|--:|",
+            *(f"| {key} | {value} |" for key, value in found.items()),
+            "",
+        ]
+    return "\n".join(parts)
+
+
+_HEADINGS = ("median", "spread", "memory", "times the first")
+_INTRODUCTION = """# Benchmarks
+
+Written by `make bench` with `WRITE=1`. Data and campaigns are drawn (`tests/benchmarks/`), the same each time: campaigns of
+two to six conditions over seven columns of text, numbers, dates and lists, under all, any or some of 20 groups. Every other
+side reads the statuses folded beforehand; maysend folds them from its ledger's snapshot. Before anything is timed, the
+sides' audiences are compared, key by key over 20,000 profiles and by a checksum over all.
+"""
+
+
+def _versions() -> Iterable[tuple[str, str]]:
+    for name in _PACKAGES:
+        try:
+            yield name, version(name)
+        except PackageNotFoundError:
+            continue
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    for line in info.read_text(encoding="utf-8").splitlines() if info.exists() else ():
+        if line.startswith("model name"):
+            return line.partition(": ")[2]
+    return platform.processor() or platform.machine()
+
+
+def _shown(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.3g} ms"
