@@ -61,8 +61,8 @@ class SparkEngine:
 
 @dataclass(frozen=True, slots=True)
 class Profiles:
-    """The profile table. ``drawn_by`` is the column that draws hash, where that is not the key: a table in which several
-    tests stand side by side has keys of its own."""
+    """The profile table. ``drawn_by`` is the column that draws hash, where that is not the key: a table in which
+    several tests stand side by side has keys of its own."""
 
     source: Source
     key: str

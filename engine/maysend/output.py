@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 from types import TracebackType
@@ -98,7 +98,8 @@ def replaced(file: Path) -> Iterator[Path]:
     except OutputError as error:
         raise OutputError(f"{file}: {str(error).removeprefix(f'{beside.name}: ')}") from None
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink()
 
 
 def write_text(file: Path, text: str) -> None:

@@ -39,6 +39,11 @@ def table(name: str, alias: str | None = None) -> exp.Table:
     return named
 
 
+def select(*columns: E) -> exp.Select:
+    """A query of columns, to be gone on with by its own methods and ``copy=False``."""
+    return exp.Select(expressions=list(columns))
+
+
 def named(value: E, name: str) -> exp.Alias:
     """``value AS name``"""
     return exp.Alias(this=value, alias=exp.Identifier(this=name, quoted=True))

@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 import engine
-from maysend import runner
+from maysend.backends import backend
 from maysend.backends.duckdb import DuckDB
 from maysend.ledger import open_ledger
 from maysend.targeting.stages import REASONS
@@ -179,7 +179,7 @@ def test_the_same_run_writes_the_same_bytes_with_any_number_of_threads(
     arguments = ("evaluate", "adults", "everyone", "receipts", *AS_OF, "--decisions", "--out")
     here(*arguments, "first", cwd=project)
     here(*arguments, "second", cwd=project)
-    monkeypatch.setattr(runner, "DuckDB", lambda memory: DuckDB(memory, threads=1))
+    monkeypatch.setattr(backend, "DuckDB", lambda memory: DuckDB(memory, threads=1))
     here(*arguments, "third", cwd=project)
     assert len(files(project / "first")) == 7
     assert files(project / "first") == files(project / "second") == files(project / "third")
@@ -196,7 +196,7 @@ def test_a_large_audience_is_the_same_bytes_with_any_number_of_threads(tmp_path:
     for threads in (1, 4):
         project = engine.loaded_project(root)
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(runner, "DuckDB", lambda memory, threads=threads: DuckDB(memory, threads=threads))
+            patched.setattr(backend, "DuckDB", lambda memory, threads=threads: DuckDB(memory, threads=threads))
             written.append(engine.evaluated(project, WORLD["as_of"], ["adults"], root / f"out{threads}"))
     one, four = (files(root / f"out{threads}") for threads in (1, 4))
     assert one == four

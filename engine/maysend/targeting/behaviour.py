@@ -12,7 +12,7 @@ from ..columns import ColumnType, Kind, Table
 from ..conditions import Aggregate, Kept, Typed, keeps
 from ..model import EventTable
 from ..moments import Clock
-from ..trees import cast, column, either, missing, named, number, small, table
+from ..trees import cast, column, either, missing, named, number, select, small, table
 from .features import as_key, value
 
 E = exp.Expr
@@ -49,7 +49,7 @@ class Events:
             if aggregate.function != "count"
         ]
         many = named(exp.Count(this=exp.Star()), "many")
-        found = self._select(named(self.profile(), "profile"), many, *columns).group_by(self.profile())
+        found = self._select(named(self.profile(), "profile"), many, *columns).group_by(self.profile(), copy=False)
         if all(aggregate.kept.within for aggregate in wanted):
             windows = {Kept(self.relation, aggregate.kept.within) for aggregate in wanted}
             found.where(either([keeps(window, self.column, self._at(), self.clock) for window in windows]), copy=False)
@@ -58,7 +58,7 @@ class Events:
     def widest(self, summed: Collection[str]) -> exp.Select:
         """The smallest and the largest value of each column, in turn."""
         ends = [end(this=self.column(name)[0]) for name in summed for end in (exp.Min, exp.Max)]
-        return exp.select(*ends).from_(table(self.relation, "e"))
+        return select(*ends).from_(table(self.relation, "e"), copy=False)
 
     def favourite(self, aggregate: Aggregate, name: str) -> exp.Select:
         """One row per profile: ``profile`` and its most frequent value of a column, the smallest of those that tie."""
@@ -68,18 +68,21 @@ class Events:
         names = ("profile", "choice", "times")
         counted = (
             self._select(*(named(what, as_) for what, as_ in zip(chosen, names, strict=True)))
-            .where(keeps(aggregate.kept, self.column, self._at(), self.clock))
-            .where(exp.not_(missing(choice.copy())))
+            .where(keeps(aggregate.kept, self.column, self._at(), self.clock), copy=False)
+            .where(exp.not_(missing(choice.copy())), copy=False)
             .group_by(self.profile(), choice.copy())
         )
         order = [exp.Ordered(this=column("times"), desc=True), exp.Ordered(this=column("choice"), desc=False)]
         rank = exp.Window(this=exp.RowNumber(), partition_by=[column("profile")], order=exp.Order(expressions=order))
-        ranked = exp.select(column("profile"), column("choice"), named(rank, "rank"))
+        ranked = select(column("profile"), column("choice"), named(rank, "rank"))
         first = exp.EQ(this=column("rank"), expression=exp.Literal.number(1))
         return (
-            exp.select(column("profile"), named(column("choice"), name))
-            .from_(ranked.from_(counted.subquery("counted")).subquery("ranked"))
-            .where(first)
+            select(column("profile"), named(column("choice"), name))
+            .from_(
+                ranked.from_(counted.subquery("counted", copy=False), copy=False).subquery("ranked", copy=False),
+                copy=False,
+            )
+            .where(first, copy=False)
         )
 
     def column(self, name: str) -> Typed:
@@ -96,7 +99,7 @@ class Events:
     def _select(self, *columns: E) -> exp.Select:
         time, kind = self._at()
         so_far = exp.LTE(this=time, expression=self.clock.literal(self.clock.as_of, kind.kind))
-        return exp.select(*columns).from_(table(self.relation, "e")).where(so_far)
+        return select(*columns).from_(table(self.relation, "e"), copy=False).where(so_far, copy=False)
 
     def measure(self, aggregate: Aggregate, narrow: Collection[str]) -> E:
         kept = self._kept(aggregate)

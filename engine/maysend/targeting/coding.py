@@ -17,7 +17,7 @@ from typing import Any
 from sqlglot import exp
 
 from ..columns import NUMBERS, TIMES
-from ..trees import cast, column, missing, named, number, small, table
+from ..trees import cast, column, missing, named, number, select, small, table
 from . import buckets
 from .features import Feature
 
@@ -80,7 +80,7 @@ class Code:
 
         ``full`` has each word's campaigns. A code that is in no audience is left out where every word says so.
         """
-        tried = exp.select(*map(column, self.key)).from_(self.representatives.subquery("r"))
+        tried = select(*map(column, self.key)).from_(self.representatives.subquery("r", copy=False), copy=False)
         names: dict[str, str] = {}
         texts = [predicate.test.sql(copy=False) for predicate in self.predicates]
         for predicate, sql in zip(self.predicates, texts, strict=True):
@@ -88,7 +88,7 @@ class Code:
                 names[sql] = f"p{len(names)}"
                 truth = exp.Coalesce(this=predicate.test.copy(), expressions=[exp.false()])
                 tried.select(named(truth, names[sql]), copy=False)
-        query = exp.select(*map(column, self.key)).from_(tried.subquery("t", copy=False), copy=False)
+        query = select(*map(column, self.key)).from_(tried.subquery("t", copy=False), copy=False)
         present: dict[str, list[int]] = {}
         for words in sorted({predicate.words for predicate in self.predicates}):
             any_of_them = words.startswith("l")
@@ -104,7 +104,7 @@ class Code:
                     present.setdefault(words, []).append(word)
         if len(present.get("s0", ())) == len(full):
             some = exp.or_(*(exp.NEQ(this=column(f"s0_{word}"), expression=small(0)) for word in range(len(full))))
-            query = exp.select(exp.Star()).from_(query.subquery("l", copy=False), copy=False).where(some, copy=False)
+            query = select(exp.Star()).from_(query.subquery("l", copy=False), copy=False).where(some, copy=False)
         return query, present
 
     def features(self) -> Iterator[str]:
@@ -262,10 +262,10 @@ class _Single:
         """Code 0 is missing, and every value that there is has its own."""
         listed = f"listed {self.feature.name}"
         found = exp.Coalesce(this=column("code", f"v{name}"), expressions=[small(0)])
-        nothing = exp.select(named(small(0), "code"), named(exp.null(), self.feature.name))
-        values = exp.select(column("code"), named(column("value"), self.feature.name)).from_(table(listed))
+        nothing = select(named(small(0), "code"), named(exp.null(), self.feature.name))
+        values = select(column("code"), named(column("value"), self.feature.name)).from_(table(listed), copy=False)
         rows = exp.union(values, nothing, distinct=False)
-        joined = exp.select(column("value"), column("code")).from_(table(listed))
+        joined = select(column("value"), column("code")).from_(table(listed), copy=False)
         return Code(name, found, rows, self.predicates, self.feature.name, joined)
 
     def _steps(self, name: str, low: Any, high: Any) -> Code:
@@ -281,9 +281,11 @@ class _Single:
             above = exp.Sub(this=self._column, expression=exp.paren(first))
             value = exp.Add(this=first.copy(), expression=step.copy())
         code = exp.Coalesce(this=exp.Add(this=above, expression=small(1)), expressions=[small(0)])
-        values = exp.select(named(exp.Add(this=step, expression=small(1)), "code"), named(value, self.feature.name))
-        nothing = exp.select(named(small(0), "code"), named(exp.null(), self.feature.name))
-        rows = exp.union(values.from_(_count(_steps((low, high))).subquery("n")), nothing, distinct=False)
+        values = select(named(exp.Add(this=step, expression=small(1)), "code"), named(value, self.feature.name))
+        nothing = select(named(small(0), "code"), named(exp.null(), self.feature.name))
+        rows = exp.union(
+            values.from_(_count(_steps((low, high))).subquery("n", copy=False), copy=False), nothing, distinct=False
+        )
         return Code(name, code, rows, self.predicates)
 
     def _ranges(self, name: str) -> Code:
@@ -329,7 +331,7 @@ class _Single:
             alias="v",
             columns=["value", "code"],
         )
-        values = exp.select(column("value"), column("code")).from_(rows_of)
+        values = select(column("value"), column("code")).from_(rows_of, copy=False)
         return Code(name, found, self._rows(rows), self.predicates, self.feature.name, values)
 
     def _other(self) -> E:
@@ -346,19 +348,19 @@ class _Single:
         values = exp.values(
             [(small(code), value) for code, value in rows], alias="v", columns=["code", self.feature.name]
         )
-        return exp.select(column("code"), column(self.feature.name)).from_(values)
+        return select(column("code"), column(self.feature.name)).from_(values, copy=False)
 
 
 def _count(last: int) -> exp.Select:
     """``step``: the whole numbers from 0 to ``last``."""
     digits = [f"d{place}" for place in range(len(str(last)))]
     terms = [exp.Mul(this=column("digit", d), expression=small(10**place)) for place, d in enumerate(digits)]
-    query = exp.select(named(_sum(terms), "step"))
+    query = select(named(_sum(terms), "step"))
     for digit in digits:
         ten = exp.values([(small(value),) for value in range(10)], alias=digit, columns=["digit"])
-        query = query.from_(ten) if digit == digits[0] else query.join(ten, join_type="cross")
+        query = query.from_(ten, copy=False) if digit == digits[0] else query.join(ten, join_type="cross", copy=False)
     within = exp.LTE(this=column("step"), expression=small(last))
-    return exp.select(column("step")).from_(query.subquery("numbers")).where(within)
+    return select(column("step")).from_(query.subquery("numbers", copy=False), copy=False).where(within, copy=False)
 
 
 def _packed(predicates: list[Predicate], start: int) -> Iterator[Code]:
@@ -387,7 +389,7 @@ def _packed(predicates: list[Predicate], start: int) -> Iterator[Code]:
         yield Code(
             name,
             _sum(ones),
-            exp.select(column("code")).from_(codes),
+            select(column("code")).from_(codes, copy=False),
             asked,
         )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from ..columns import ColumnType
-from ..trees import both, column, either, has, named, number, small, table
+from ..trees import both, column, either, has, named, number, select, small, table
 from .coding import Predicate
 from .features import Feature
 from .plan import Engine, Plan
@@ -89,11 +89,11 @@ def _bits(plan: Plan, feature: Feature, places: dict[E, int], words: list[int]) 
     rows = [(value.copy(), small(place // BITS), number(1 << place % BITS)) for value, place in places.items()]
     known = exp.values(rows, alias="k", columns=["value", "word", "bit"])
     items = named(exp.Explode(this=feature.expression.copy()), "value")
-    every = exp.select(named(plan.key(), "profile"), items).from_(table("people", "p"))
-    query = exp.select(column("profile", "u")).from_(every.subquery("u"))
+    every = select(named(plan.key(), "profile"), items).from_(table("people", "p"), copy=False)
+    query = select(column("profile", "u")).from_(every.subquery("u", copy=False), copy=False)
     for word in words:
         here = exp.EQ(this=column("word", "k"), expression=small(word))
         bit = exp.Case(ifs=[exp.If(this=here, true=column("bit", "k"))], default=number(0))
-        query = query.select(named(exp.BitwiseOrAgg(this=bit), f"w{word}"))
+        query = query.select(named(exp.BitwiseOrAgg(this=bit), f"w{word}"), copy=False)
     same = exp.EQ(this=column("value", "k"), expression=column("value", "u"))
-    return query.join(known, on=same).group_by(column("profile", "u"))
+    return query.join(known, on=same, copy=False).group_by(column("profile", "u"), copy=False)

@@ -19,7 +19,7 @@ from ..conditions import Aggregate
 from ..hookspecs import ChannelType
 from ..model import Campaign, Project
 from ..moments import Clock
-from ..trees import both, cast, column, has, missing, named, number, small, table
+from ..trees import both, cast, column, has, missing, named, number, select, small, table
 from .behaviour import Counter, Events
 from .coding import FULL, WORD_BITS, Code, Predicate, conjunction, union
 from .features import Feature, Features, View, aggregate_table, as_key, value
@@ -138,7 +138,7 @@ class Plan:
             name: (cast(value(profiles, source, "p"), "text"), type_.address)
             for name, (source, type_) in self.features.addresses.items()
         }
-        return exp.select(*found).from_(normalized(table("profiles", "p"), wanted).subquery("p"), copy=False)
+        return select(*found).from_(normalized(table("profiles", "p"), wanted).subquery("p", copy=False), copy=False)
 
     def events_of_ledger(self) -> exp.Query:
         view = self.view(0)
@@ -161,12 +161,18 @@ class Plan:
     def lists(self) -> Iterator[tuple[str, exp.Query]]:
         """The members of each list; relation ``source <alias>`` holds its file's column as ``member``."""
         for leaf, name in self.features.lists.items():
-            members = exp.select(named(cast(column("member"), "text"), "member")).distinct()
-            query = members.from_(table(f"source {name}"))
+            members = select(named(cast(column("member"), "text"), "member")).distinct(copy=False)
+            query = members.from_(table(f"source {name}"), copy=False)
             if leaf.channel:
                 _, type_ = self.features.addresses[self.view(0).address(leaf.channel)]
-                address = normalized(query.subquery("m"), {"address": (column("member", "m"), type_.address)})
-                query = exp.select(named(column("address"), "member")).distinct().from_(address.subquery("a"))
+                address = normalized(
+                    query.subquery("m", copy=False), {"address": (column("member", "m"), type_.address)}
+                )
+                query = (
+                    select(named(column("address"), "member"))
+                    .distinct(copy=False)
+                    .from_(address.subquery("a", copy=False), copy=False)
+                )
             yield name, query
 
     def events(self, event: str) -> Events:
@@ -206,7 +212,7 @@ class Plan:
                     if not feature.word:
                         joined[name] = self._on(name)
                 found.append(named(expression, feature.name))
-        query = exp.select(*found).from_(table("people", "p"), copy=False)
+        query = select(*found).from_(table("people", "p"), copy=False)
         for name, on in sorted(joined.items()):
             query.join(table(name, name), on=on, join_type="left", copy=False)
         return query
@@ -260,7 +266,7 @@ class Plan:
         audience = self._in_any_audience(asked | set(kept), kept, words).subquery("r", copy=False)
         _, type_ = self.features.addresses[self.address]
         reached = normalized(audience, {self.address: (column("as found", "r"), type_.address)})
-        found = exp.select(column("key", "d"), column(self.address, "d"))
+        found = select(column("key", "d"), column(self.address, "d"))
         for word in self.standing.words:
             held = column(answers[f"w{word}"], "d") if early else self.standing.word(word, self.standing.by_address)
             no_address = exp.If(this=missing(column(self.address, "d")), true=small(-1))
@@ -277,7 +283,7 @@ class Plan:
 
     def _in_any_audience(self, asked: Container[str], kept: Sequence[str], words: Mapping[str, E]) -> exp.Select:
         """The profiles that pass ``words`` of the audience, with those and the columns ``kept`` of the base."""
-        coded = exp.select(
+        coded = select(
             *map(column, kept),
             *(named(code.expression.copy(), code.name) for code in self.codes),
         ).from_(self.base(asked).subquery("b", copy=False), copy=False)
@@ -285,14 +291,14 @@ class Plan:
             if code.values:
                 same = exp.EQ(this=column("value", f"v{code.name}"), expression=column(code.feature, "b"))
                 coded.join(table(f"values {code.name}", f"v{code.name}"), on=same, join_type="left", copy=False)
-        looked_up = exp.select(
+        looked_up = select(
             exp.Column(this=exp.Star(), table=exp.to_identifier("k")),
             *(named(passes, name) for name, passes in words.items()),
         ).from_(coded.subquery("k", copy=False), copy=False)
         for code in self.codes:
             same = exp.EQ(this=column("code", code.name), expression=column(code.name, "k"))
             looked_up.join(table(f"lookup {code.name}", code.name), on=same, copy=False)
-        found = exp.select(exp.Star()).from_(looked_up.subquery("o", copy=False), copy=False)
+        found = select(exp.Star()).from_(looked_up.subquery("o", copy=False), copy=False)
         audience = [f"o{AUDIENCE}_{word}" for word in range(self.words)]
         if all(name in words for name in audience):
             found.where(exp.or_(*(exp.NEQ(this=column(name), expression=small(0)) for name in audience)), copy=False)
@@ -335,13 +341,13 @@ class Plan:
                     so_far.append(test)
                 passed = conjunction([part.copy() for part in so_far])
                 found.append(named(passed, f"s{stage}_{word}"))
-        query = exp.select(*found).from_(table("passed", "d"))
+        query = select(*found).from_(table("passed", "d"), copy=False)
         query.join(table("status", "status"), on=self.same_answers("status", "d"), copy=False)
         if self.repeated and until >= DUPLICATE:
             twin = exp.EQ(this=column("key", "before"), expression=column("key", "d"))
             query.join(table("before", "before"), on=twin, join_type="left", copy=False)
         for stage in range(CONTROL, until + 1):
-            query = exp.select(exp.Star(), *(self._later(stage, word) for word in range(self.words))).from_(
+            query = select(exp.Star(), *(self._later(stage, word) for word in range(self.words))).from_(
                 query.subquery("d", copy=False), copy=False
             )
         return query

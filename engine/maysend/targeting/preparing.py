@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from sqlglot import exp
 
 from ..conditions import Aggregate
-from ..trees import column, has, missing, named, number, small, table
+from ..trees import column, has, missing, named, number, select, small, table
 from .behaviour import counters
 from .clauses import split
 from .coding import Code, Predicate, Span, codes, searched
@@ -39,8 +39,8 @@ def prepare(
     if only is None:
         engine.view("people", plan.people())
     else:
-        engine.create("people asked for", plan.people().where(only))
-        engine.view("people", exp.select(exp.Star()).from_(table("people asked for")))
+        engine.create("people asked for", plan.people().where(only, copy=False))
+        engine.view("people", select(exp.Star()).from_(table("people asked for"), copy=False))
     if plan.reads_ledger:
         engine.create("events Channel Unsubscribed", plan.events_of_ledger())
     if only is not None:
@@ -69,11 +69,11 @@ def prepare(
 def _narrow(plan: Plan, engine: Engine) -> None:
     """Take from answers and events those of the few people asked for, by constants: files may then be read in part."""
     people = engine.rows(
-        exp.select(*(column(name) for name in ("key as text", *plan.features.addresses))).from_(table("people"))
+        select(*(column(name) for name in ("key as text", *plan.features.addresses))).from_(table("people"), copy=False)
     )
     subjects = [exp.Literal.string(one) for one in sorted({one for row in people for one in row if one is not None})]
-    answers = exp.select(exp.Star()).from_(table(ANSWERS))
-    engine.create(asked_for(ANSWERS), answers.where(exp.In(this=column("subject"), expressions=subjects)))
+    answers = select(exp.Star()).from_(table(ANSWERS), copy=False)
+    engine.create(asked_for(ANSWERS), answers.where(exp.In(this=column("subject"), expressions=subjects), copy=False))
     keys = sorted(row[0] for row in people)
     for event in sorted({aggregate.kept.event for aggregate in plan.features.aggregates}):
         events = plan.events(event)
@@ -82,7 +82,8 @@ def _narrow(plan: Plan, engine: Engine) -> None:
         )
         of_them = exp.In(this=events.profile(), expressions=list(own))
         engine.create(
-            asked_for(events.relation), exp.select(exp.Star()).from_(table(events.relation, "e")).where(of_them)
+            asked_for(events.relation),
+            select(exp.Star()).from_(table(events.relation, "e"), copy=False).where(of_them, copy=False),
         )
     plan.narrowed = True
 
@@ -99,7 +100,7 @@ def _measure(plan: Plan, engine: Engine, event: str, wanted: Mapping[Aggregate, 
         narrow = {column for column, low, high in pairs if low is not None and low > -_NARROW and high < _NARROW}
     for bits in (15, 45):
         engine.create(name, events.per_profile(wanted, bits, narrow))
-        ((most,),) = engine.rows(exp.select(exp.Max(this=column("many"))).from_(table(name)))
+        ((most,),) = engine.rows(select(exp.Max(this=column("many"))).from_(table(name), copy=False))
         if (most or 0) < 1 << bits:
             break
     plan.counters[name] = counters(wanted, bits)
@@ -108,9 +109,11 @@ def _measure(plan: Plan, engine: Engine, event: str, wanted: Mapping[Aggregate, 
 def _fold(plan: Plan, standing: Standing, engine: Engine) -> None:
     """A table for each level of a standing: the answers of everybody who gave one."""
     answers = asked_for(ANSWERS) if plan.narrowed else ANSWERS
-    by_address = exp.select("1").from_(table(answers)).limit(1)
-    by_address = by_address.where(exp.EQ(this=column("level"), expression=exp.Literal.string("address")))
-    by_address = by_address.where(exp.EQ(this=column("channel"), expression=exp.Literal.string(standing.channel)))
+    by_address = exp.select("1").from_(table(answers), copy=False).limit(1, copy=False)
+    by_address = by_address.where(exp.EQ(this=column("level"), expression=exp.Literal.string("address")), copy=False)
+    by_address = by_address.where(
+        exp.EQ(this=column("channel"), expression=exp.Literal.string(standing.channel)), copy=False
+    )
     standing.by_address = bool(engine.rows(by_address))
     subject = as_key(column("subject", "s"), "text", plan.features.key_kind)
     engine.create(standing.side("profile"), standing.subjects("profile", subject, answers))
@@ -135,10 +138,10 @@ def _look_up(plan: Plan, engine: Engine) -> None:
 def _status(plan: Plan, engine: Engine) -> None:
     """``status``: what each word of answers that ``passed`` has passes; nothing without an address."""
     words = [f"w{word}" for word in plan.standing.words]
-    answers = exp.select(*map(column, words)).distinct().from_(table("passed"))
+    answers = select(*map(column, words)).distinct(copy=False).from_(table("passed"), copy=False)
     engine.create("answers found", answers)
     held = [named(column(word), name) for word, name in plan.features.words_of(plan.standing).items()]
-    representatives = exp.select(*map(column, words), *held).from_(table("answers found"))
+    representatives = select(*map(column, words), *held).from_(table("answers found"), copy=False)
     asked = [predicate for predicate in plan.predicates if NO_ADDRESS < predicate.stage <= GROUP]
     query, present = Code("status", exp.null(), representatives, asked, key=words).lookup(plan.full)
     reached = exp.GTE(this=column(words[0], "q"), expression=small(0))
@@ -148,7 +151,7 @@ def _status(plan: Plan, engine: Engine) -> None:
             name = f"s{stage}_{word}"
             passes = column(name, "q") if word in present.get(f"s{stage}", ()) else number(full)
             found.append(named(exp.Case(ifs=[exp.If(this=reached.copy(), true=passes)], default=small(0)), name))
-    engine.create("status", exp.select(*found).from_(query.subquery("q")), few=True)
+    engine.create("status", select(*found).from_(query.subquery("q", copy=False), copy=False), few=True)
 
 
 def _spans(plan: Plan, predicates: list[Predicate], engine: Engine) -> dict[str, Span]:
@@ -163,7 +166,7 @@ def _spans(plan: Plan, predicates: list[Predicate], engine: Engine) -> dict[str,
     found: dict[str, Span] = {}
     for alias, several in by_table.items():
         ends = [end(this=plan.stored(feature).copy()) for feature in several for end in (exp.Min, exp.Max)]
-        (row,) = engine.rows(exp.select(*ends).from_(table("people" if alias == "p" else alias, alias)))
+        (row,) = engine.rows(select(*ends).from_(table("people" if alias == "p" else alias, alias), copy=False))
         for place, feature in enumerate(several):
             low, high = row[2 * place : 2 * place + 2]
             if low is not None:
@@ -181,14 +184,18 @@ def _list_values(plan: Plan, predicates: list[Predicate], engine: Engine) -> set
         feature = plan.features.features[name]
         if {part.table for part in feature.expression.find_all(exp.Column)} != {"p"} or plan.narrowed:
             continue
-        values = exp.select(named(feature.expression.copy(), "value")).from_(table("people", "p"))
-        first = values.copy().limit(_LOOKED_AT).subquery("first")
+        values = select(named(feature.expression.copy(), "value")).from_(table("people", "p"), copy=False)
+        first = values.copy().limit(_LOOKED_AT, copy=False).subquery("first", copy=False)
         if _distinct(engine, first) <= _FEW:
-            distinct = exp.select(column("value")).distinct().from_(values.subquery("every"))
-            distinct = distinct.where(exp.not_(missing(column("value"))))
+            distinct = (
+                select(column("value")).distinct(copy=False).from_(values.subquery("every", copy=False), copy=False)
+            )
+            distinct = distinct.where(exp.not_(missing(column("value"))), copy=False)
             order = exp.Order(expressions=[exp.Ordered(this=column("value"), desc=False)])
             code = named(exp.Window(this=exp.RowNumber(), order=order), "code")
-            engine.create(f"listed {name}", exp.select(column("value"), code).from_(distinct.subquery("d")))
+            engine.create(
+                f"listed {name}", select(column("value"), code).from_(distinct.subquery("d", copy=False), copy=False)
+            )
             if _distinct(engine, table(f"listed {name}")) <= _FEW:
                 found.add(name)
     return found
@@ -196,7 +203,7 @@ def _list_values(plan: Plan, predicates: list[Predicate], engine: Engine) -> set
 
 def _distinct(engine: Engine, source: E) -> int:
     count = exp.Count(this=exp.Distinct(expressions=[column("value")]))
-    return int(engine.rows(exp.select(count).from_(source))[0][0])
+    return int(engine.rows(select(count).from_(source, copy=False))[0][0])
 
 
 def _duplicates(plan: Plan, engine: Engine) -> None:
@@ -208,11 +215,16 @@ def _duplicates(plan: Plan, engine: Engine) -> None:
     words = [column(f"s{last}_{word}") for word in range(plan.words)]
     some = exp.or_(*(exp.NEQ(this=word.copy(), expression=small(0)) for word in words))
     twice = exp.GT(this=exp.Count(this=exp.Star()), expression=small(1))
-    alive = exp.select(named(exp.func("HASH", column(plan.address)), "hash"))
-    alive = alive.from_(plan.decisions(until=last).subquery("p", copy=False)).where(some)
-    shared = exp.select(column("hash")).from_(alive.subquery("h", copy=False)).group_by(column("hash")).having(twice)
+    alive = select(named(exp.func("HASH", column(plan.address)), "hash"))
+    alive = alive.from_(plan.decisions(until=last).subquery("p", copy=False), copy=False).where(some, copy=False)
+    shared = (
+        select(column("hash"))
+        .from_(alive.subquery("h", copy=False), copy=False)
+        .group_by(column("hash"), copy=False)
+        .having(twice, copy=False)
+    )
     engine.create("shared", shared)
-    plan.repeated = bool(engine.rows(exp.select("1").from_(table("shared")).limit(1)))
+    plan.repeated = bool(engine.rows(exp.select("1").from_(table("shared"), copy=False).limit(1, copy=False)))
     if not plan.repeated:
         return
     order = exp.Order(expressions=[exp.Ordered(this=column("key", "a"), desc=False)])
@@ -231,7 +243,10 @@ def _duplicates(plan: Plan, engine: Engine) -> None:
     ]
     same = exp.EQ(this=exp.func("HASH", column(plan.address, "a")), expression=column("hash", "s"))
     passed = plan.decisions(until=last).subquery("a", copy=False)
-    engine.create("before", exp.select(column("key", "a"), *before).from_(passed).join(table("shared", "s"), on=same))
+    engine.create(
+        "before",
+        select(column("key", "a"), *before).from_(passed, copy=False).join(table("shared", "s"), on=same, copy=False),
+    )
 
 
 def _target_caps(plan: Plan, engine: Engine) -> None:
@@ -243,15 +258,20 @@ def _target_caps(plan: Plan, engine: Engine) -> None:
     engine.create("before caps", plan.decisions(until=last))
     for index, cap in capped.items():
         word, bit = plan.bit(index)
-        passed = exp.select().from_(table("before caps")).where(has(column(f"s{last}_{word}"), bit))
-        ((count,),) = engine.rows(passed.select(exp.Count(this=exp.Star())))
+        passed = select().from_(table("before caps"), copy=False).where(has(column(f"s{last}_{word}"), bit), copy=False)
+        ((count,),) = engine.rows(passed.copy().select(exp.Count(this=exp.Star()), copy=False))
         if count <= cap.at_most:
             continue
         if cap.when_exceeded == "abort":
             plan.caps[index] = exp.false()
             continue
         drawn, own = column(f"draw {cap.salt}"), column("key")
-        order = passed.select(drawn, own).order_by(drawn.copy(), own.copy()).limit(1).offset(cap.at_most)
+        order = (
+            passed.select(drawn, own, copy=False)
+            .order_by(drawn.copy(), own.copy())
+            .limit(1, copy=False)
+            .offset(cap.at_most, copy=False)
+        )
         ((draw, key),) = engine.rows(order)
         first_out = exp.Literal.string(key) if isinstance(key, str) else number(key)
         same = exp.EQ(this=drawn.copy(), expression=number(draw))

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from sqlglot import exp
 
-from ..trees import both, cast, column, has, missing, named, number, small, table
+from ..trees import both, cast, column, has, missing, named, number, select, small, table
 from .coding import WORD_BITS, conjunction
 from .plan import AUDIENCE, DUPLICATE, GROUP, NO_ADDRESS, Engine, Plan
 from .stages import REASONS
@@ -29,7 +29,7 @@ def waterfall(plan: Plan, engine: Engine, through: int = _LAST) -> tuple[int, li
 
     ``through`` is the last stage looked at; who passes it is ``included``.
     """
-    ((population,),) = engine.rows(exp.select(exp.Count(this=exp.Star())).from_(table("people")))
+    ((population,),) = engine.rows(select(exp.Count(this=exp.Star())).from_(table("people"), copy=False))
     passes = _until_group(plan, engine) | _behind_group(plan, engine, through)
     return population, [_counts(index, population, passes, through) for index in range(len(plan.asked))]
 
@@ -50,7 +50,7 @@ def _until_group(plan: Plan, engine: Engine) -> dict[tuple[int, int], int]:
             for stage in range(NO_ADDRESS, GROUP + 1):
                 so_far.append(column(f"s{stage}_{word}", "s"))
                 stages.append(conjunction([part.copy() for part in so_far]))
-            counted = _places(word, stages).join(table("status", "s"), on=plan.same_answers("s", "t"))
+            counted = _places(word, stages).join(table("status", "s"), on=plan.same_answers("s", "t"), copy=False)
             for place, *counts in engine.rows(counted):
                 for stage, count in enumerate(counts):
                     found[stage, word * WORD_BITS + place] = count
@@ -87,8 +87,8 @@ def _tally(engine: Engine, words: Mapping[int, E], source: E, by: Sequence[exp.C
     ``a<word>_<shift>`` has the lanes. Many profiles of one kind are spread over several rows.
     """
     kinds = [column(kind.name) for kind in by]
-    sizes = exp.select(*kinds, named(_spread(exp.Count(this=exp.Star())), "spread")).from_(table("passed"))
-    engine.create("spread", sizes.group_by(*(kind.copy() for kind in kinds)) if by else sizes)
+    sizes = select(*kinds, named(_spread(exp.Count(this=exp.Star())), "spread")).from_(table("passed"), copy=False)
+    engine.create("spread", sizes.group_by(*(kind.copy() for kind in kinds), copy=False) if by else sizes)
     shuffled = exp.func("HASH", column("key", "d"))
     part = named(exp.BitwiseAnd(this=shuffled, expression=column("spread", "spread")), "part")
     found: list[E] = [*(kind.copy() for kind in by), part]
@@ -98,7 +98,7 @@ def _tally(engine: Engine, words: Mapping[int, E], source: E, by: Sequence[exp.C
             shifted = exp.BitwiseRightShift(this=word.copy(), expression=small(shift)) if shift else word.copy()
             bits = exp.BitwiseAnd(this=exp.Paren(this=shifted), expression=lanes.copy())
             found.append(named(cast(exp.Sum(this=bits), "bigint"), f"a{name}_{shift}"))
-    tally = exp.select(*found).from_(source, copy=False)
+    tally = select(*found).from_(source, copy=False)
     if by:
         same = [exp.EQ(this=column(kind.name, "spread"), expression=kind.copy()) for kind in by]
         tally.join(table("spread", "spread"), on=both(list(same)), copy=False)
@@ -122,8 +122,12 @@ def _places(name: int, passed: list[E]) -> exp.Select:
         bit = exp.BitwiseRightShift(this=exp.Paren(this=word), expression=column("place", "p"))
         one = exp.Paren(this=exp.BitwiseAnd(this=exp.Paren(this=bit), expression=small(1)))
         sums.append(cast(exp.Sum(this=exp.Mul(this=many.copy(), expression=one)), "bigint"))
-    query = exp.select(column("place", "p"), *sums).from_(table("tally", "t")).join(places, join_type="cross")
-    return query.group_by(column("place", "p"))
+    query = (
+        select(column("place", "p"), *sums)
+        .from_(table("tally", "t"), copy=False)
+        .join(places, join_type="cross", copy=False)
+    )
+    return query.group_by(column("place", "p"), copy=False)
 
 
 def _spread(many: E) -> E:
@@ -147,15 +151,17 @@ def keep(plan: Plan, engine: Engine) -> None:
     """Make ``decided``, which audiences are read from: everyone included in any campaign, in key order."""
     words = [column(f"s{_LAST}_{word}") for word in range(plan.words)]
     some = exp.or_(*(exp.NEQ(this=word.copy(), expression=small(0)) for word in words))
-    decided = exp.select(column("key"), column(plan.address), *words).from_(plan.decisions().subquery("d", copy=False))
-    engine.create("decided", decided.where(some).order_by(column("key")))
+    decided = select(column("key"), column(plan.address), *words).from_(
+        plan.decisions().subquery("d", copy=False), copy=False
+    )
+    engine.create("decided", decided.where(some, copy=False).order_by(column("key"), copy=False))
 
 
 def audience(plan: Plan, index: int) -> exp.Select:
     """The included profiles of one campaign as ``decided`` has them: the key under its own name, and ``address``."""
     word, bit = plan.bit(index)
-    found = exp.select(*_who(plan, index)).from_(table("decided", "d"))
-    return found.where(has(column(f"s{_LAST}_{word}", "d"), bit))
+    found = select(*_who(plan, index)).from_(table("decided", "d"), copy=False)
+    return found.where(has(column(f"s{_LAST}_{word}", "d"), bit), copy=False)
 
 
 def audiences(plan: Plan, names: Mapping[int, str], by: str) -> exp.Select:
@@ -172,7 +178,7 @@ def audiences(plan: Plan, names: Mapping[int, str], by: str) -> exp.Select:
     )
     bit = exp.Paren(this=exp.BitwiseAnd(this=held, expression=column("bit", "c")))
     included = exp.NEQ(this=bit, expression=number(0))
-    found = exp.select(*_who(plan, min(names)), column(by, "c")).from_(table("decided", "d"))
+    found = select(*_who(plan, min(names)), column(by, "c")).from_(table("decided", "d"), copy=False)
     return found.join(campaigns, on=included, copy=False)
 
 
@@ -189,10 +195,10 @@ def reasons(plan: Plan, index: int) -> exp.Select:
     decided = plan.decisions().subquery("d", copy=False)
     same = exp.EQ(this=column("key", "d"), expression=column(own, "p"))
     return (
-        exp.select(*_who(plan, index, "p", own), named(reason, "reason"))
-        .from_(table("people", "p"))
+        select(*_who(plan, index, "p", own), named(reason, "reason"))
+        .from_(table("people", "p"), copy=False)
         .join(decided, on=same, join_type="left", copy=False)
-        .order_by(column(own, "p"))
+        .order_by(column(own, "p"), copy=False)
     )
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 from sqlglot import exp
 
 from .. import status
-from ..trees import column, missing, named, number, table
+from ..trees import column, missing, named, number, select, table
 
 E = exp.Expr
 ANSWERS = "answers"
@@ -94,7 +94,7 @@ class Standing:
         sides: list[tuple[Level, E, E]] = [("profile", key, subject)]
         if by_address:
             sides.append(("address", column(self.address, "p"), column("subject", "s")))
-        query = exp.select(named(key, "key")).from_(table("people", "p"), copy=False)
+        query = select(named(key, "key")).from_(table("people", "p"), copy=False)
         for level, own, answered in sides:
             on = exp.EQ(this=own.copy(), expression=column("subject", self.side(level)))
             answers = self.subjects(level, answered).subquery(self.side(level), copy=False)
@@ -151,10 +151,10 @@ class Standing:
         suppressed = exp.Case(ifs=[exp.If(this=column("suppressed"), true=number(1))], default=number(0))
         marks.append(named(exp.Max(this=suppressed), "suppressed"))
         return (
-            exp.select(named(subject, "subject"), *marks)
-            .from_(table(answers, "s"))
-            .where(exp.EQ(this=column("channel"), expression=exp.Literal.string(self.channel)))
-            .where(exp.EQ(this=column("level"), expression=exp.Literal.string(level)))
+            select(named(subject, "subject"), *marks)
+            .from_(table(answers, "s"), copy=False)
+            .where(exp.EQ(this=column("channel"), expression=exp.Literal.string(self.channel)), copy=False)
+            .where(exp.EQ(this=column("level"), expression=exp.Literal.string(level)), copy=False)
             .group_by(subject.copy())
         )
 

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from ..columns import LEDGER_COLUMNS, LEDGER_EVENT, Catalog, Table
 from ..model import EventTable, Project, Source
-from ..trees import column, named, table
+from ..trees import column, named, select, table
 
 SENDS = ""
 """The table of sends among the event tables, under a name that no declared event can have."""
@@ -41,8 +41,8 @@ def ledger_events(channels: Iterable[tuple[str, str]]) -> exp.Query:
     kept = [column(name, "e") for name in LEDGER_COLUMNS if name != "profile"]
 
     def matched(on: exp.Expr) -> exp.Select:
-        chosen = exp.select(named(column("key as text", "p"), "profile"), *(name.copy() for name in kept))
-        return chosen.from_(table("people", "p")).join(table(LEDGER, "e"), on=on)
+        chosen = select(named(column("key as text", "p"), "profile"), *(name.copy() for name in kept))
+        return chosen.from_(table("people", "p"), copy=False).join(table(LEDGER, "e"), on=on, copy=False)
 
     found: exp.Query = matched(exp.EQ(this=column("key as text", "p"), expression=column("profile", "e")))
     for channel, address in channels:
