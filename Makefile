@@ -5,6 +5,8 @@ STAMP := $(VENV)/.built-in
 PINS := .ci/constraints.txt
 BENCH_PINS := .ci/benchmarks.txt
 BENCH_STAMP := $(VENV)/.benchmarks
+SPARK_PINS := .ci/spark.txt
+SPARK_STAMP := $(VENV)/.spark
 BUILD_BACK_END := hatchling editables
 RUN := $(VENV)/bin/python -m
 MAYSEND := $(VENV)/bin/maysend --project config
@@ -22,7 +24,7 @@ help:
 	@echo "make demo    whom may each campaign of the CDNOW store reach, and why not the others?"
 	@echo "make test    all tests but the long ones"
 	@echo "make check   formatting, lint, types, import contracts, then make test"
-	@echo "make soak    the long tests: thousands of draws, dozens of kills, real brokers, Spark"
+	@echo "make soak    the long tests: a thousand drawn projects, dozens of kills, real brokers, Spark"
 	@echo "make test-spark  the same decisions on a Spark of two workers as on DuckDB (needs Java 17)"
 	@echo "make bench   maysend beside hand-written queries, Polars, chDB and PostgreSQL (PROFILES=, ROWS=, ROUNDS=, WRITE=1)"
 	@echo "make docs    write the generated pages of docs/ again"
@@ -38,7 +40,7 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(RUN) pytest -m "not soak" -n auto --dist worksteal
 
-check: $(STAMP)
+check: $(SPARK_STAMP) # for its types
 	$(RUN) ruff format --check
 	$(RUN) ruff check
 	$(RUN) mypy
@@ -50,7 +52,7 @@ soak: $(STAMP)
 	$(MAKE) --no-print-directory test-spark
 
 # One Spark for all of them: a master and two workers are as much as a small machine carries.
-test-spark: $(STAMP)
+test-spark: $(SPARK_STAMP)
 	$(RUN) pytest -m spark -n 0
 
 bench: $(BENCH_STAMP)
@@ -66,7 +68,10 @@ snapshots: $(STAMP)
 
 pins:
 	printf "%s\n" $(BUILD_BACK_END) | uv pip compile --quiet --universal --all-extras --upgrade --no-annotate \
+		--no-emit-package pyspark --no-emit-package py4j \
 		--custom-compile-command "make pins" --output-file $(PINS) pyproject.toml -
+	echo "pyspark>=4.0,<5" | uv pip compile --quiet --universal --upgrade --no-annotate --no-emit-package setuptools \
+		--custom-compile-command "make pins" --output-file $(SPARK_PINS) -
 	uv pip compile --quiet --universal --group bench --constraint $(PINS) --upgrade --no-annotate \
 		--custom-compile-command "make pins" --output-file $(BENCH_PINS)
 
@@ -87,4 +92,8 @@ $(STAMP): pyproject.toml $(PINS)
 $(BENCH_STAMP): $(STAMP) $(BENCH_PINS)
 	@echo "Installing what is measured beside maysend, once" >&2
 	@$(RUN) pip install --quiet --disable-pip-version-check --requirement $(BENCH_PINS)
+	@touch $@
+$(SPARK_STAMP): $(STAMP) $(SPARK_PINS)
+	@echo "Installing Spark, once" >&2
+	@$(RUN) pip install --quiet --disable-pip-version-check --requirement $(SPARK_PINS)
 	@touch $@

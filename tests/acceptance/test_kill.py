@@ -15,7 +15,7 @@ from http.client import HTTPConnection, HTTPException
 from itertools import count
 from pathlib import Path
 from random import Random
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -36,6 +36,59 @@ def test_five_kills(sqlite_url: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("writers", [1, 7])
 def test_fifty_kills(ledger_url: str, tmp_path: Path, writers: int) -> None:
     assert _kill(ledger_url, tmp_path, kills=50, writers=writers) > 1_000
+
+
+@pytest.mark.soak
+def test_web_processes_are_killed_while_people_leave(postgres_url: str, tmp_path: Path) -> None:
+    assert _kill_workers(postgres_url, tmp_path, kills=30, workers=4) > 500
+
+
+def _kill_workers(url: str, root: Path, *, kills: int, workers: int) -> int:
+    """Kill one after the other of several web processes on one ledger, which come back while the others answer."""
+    write(root, url)
+    open_ledger(url, root, create=True).close()
+    (root / "acknowledged.jsonl").touch()
+    random, people, over = Random(kills), _People(root), Event()  # noqa: S311
+    server, port = _serve(root, "--workers", str(workers))
+
+    def leave() -> None:
+        while not over.is_set():
+            people.leave(port, over)
+
+    clients = [Thread(target=leave) for _ in range(8)]
+    killed: set[int] = set()
+    try:
+        for client in clients:
+            client.start()
+        for _ in range(kills):
+            time.sleep(random.random() * 0.4)
+            ends = time.monotonic() + 60
+            while len(alive := _workers(server.pid) - killed) < workers - 1:
+                assert time.monotonic() < ends, "killed processes do not come back"
+                time.sleep(0.05)
+            victim = random.choice(sorted(alive))
+            os.kill(victim, signal.SIGKILL)
+            killed.add(victim)
+        time.sleep(1)
+    finally:
+        over.set()
+        for client in clients:
+            client.join()
+        server.terminate()
+        assert server.wait(60) == 0
+    assert len(killed) == kills
+    return _compare(url, root, people.left)
+
+
+def _workers(server: int) -> set[int]:
+    """The web processes under a server of several."""
+    children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+    found = set()
+    for child in children:
+        with suppress(OSError):
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                found.add(int(child))
+    return found
 
 
 def _kill(url: str, root: Path, *, kills: int, writers: int) -> int:
@@ -91,11 +144,11 @@ class _People:
         self._number = count()
         self.left: list[str] = []
 
-    def leave(self, port: int) -> None:
-        """Leave one after the other until the server is gone; who was not answered has not left."""
+    def leave(self, port: int, over: Event | None = None) -> None:
+        """Leave one after the other until the server is gone, or it is ``over``; who was not answered has not left."""
         connection = HTTPConnection("127.0.0.1", port, timeout=30)
         with suppress(OSError, HTTPException):
-            while True:
+            while not (over and over.is_set()):
                 person = f"reader{next(self._number)}"
                 token = token_of(self._root, "daily", person, f"{person}@example.com")
                 for _ in range(2):
@@ -108,10 +161,10 @@ class _People:
         connection.close()
 
 
-def _serve(root: Path) -> tuple[subprocess.Popen[bytes], int]:
+def _serve(root: Path, *options: str) -> tuple[subprocess.Popen[bytes], int]:
     """A real page server, and its port once it answers."""
     process = subprocess.Popen(
-        [PROGRAM, "--project", root, "serve", "--port", "0"],
+        [PROGRAM, "--project", root, "serve", "--port", "0", *options],
         env=os.environ | {"MAYSEND_KEYS": KEY},
         stderr=subprocess.PIPE,
     )

@@ -25,7 +25,12 @@ _ARRAYS: dict[str, Callable[[str, str], str]] = {
     "postgresql": lambda column, values: f"{column} && ARRAY[{values}]",
     "spark": lambda column, values: f"arrays_overlap({column}, array({values}))",
 }
-_LISTS = {"duckdb": "list(id)", "clickhouse": "groupArray(id)", "postgresql": "array_agg(id)"}
+_LISTS = {
+    "duckdb": "list(id)",
+    "clickhouse": "groupArray(id)",
+    "postgresql": "array_agg(id)",
+    "spark": "collect_list(id)",
+}
 _COUNTS = {
     "duckdb": "countif({})",
     "clickhouse": "countIf({})",

@@ -1,0 +1,227 @@
+"""Spark: sources as views, a plan's tables as Parquet, audiences as Parquet partitioned by campaign.
+
+A table of a plan is files in a directory that every worker sees, so that what a plan reads twice is computed once, a
+worker that is lost takes nothing with it, and no query drags along how its tables were made.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC
+from functools import partial
+from pathlib import Path
+from secrets import token_hex
+from time import perf_counter, time
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession, functions, types
+from sqlglot import exp
+
+from ..columns import Table
+from ..errors import OutputError, SourceError
+from ..model import Source
+from ..trees import table
+from .duckdb import DuckDB
+from .spark_dialect import MaysendSpark
+from .spark_sources import columns_of, files_of, read, stamps, uri
+from .spark_words import errors, quoted
+
+_SETTINGS: Mapping[str, str] = {
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.caseSensitive": "true",
+    "spark.sql.groupByOrdinal": "true",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.variable.substitute": "false",
+    "spark.sql.parquet.inferTimestampNTZ.enabled": "true",
+    "spark.sql.files.ignoreMissingFiles": "false",
+    "spark.sql.files.ignoreCorruptFiles": "false",
+}
+_OWN = "spark-"
+_LEFT_OVER = 7 * 24 * 3600  # seconds
+_KEPT = {"mapreduce.fileoutputcommitter.marksuccessfuljobs": "false"}
+_WRITTEN = {**_KEPT, "compression": "zstd"}
+
+
+class Spark:
+    """A run in a session that is the run's alone. ``shared`` is a directory that this machine and the workers see; the
+    run has one of its own in it, removed at the end.
+
+    Use as a context manager.
+    """
+
+    partitions = True
+
+    def __init__(self, session: SparkSession, shared: Path, memory: str | None = None) -> None:
+        self.local = DuckDB(memory)
+        self.spent: dict[str, float] = {}
+        self._session = session
+        self._directory = _own_directory(shared)
+        self._tables: dict[str, Path] = {}
+        self._opened: dict[str, tuple[Source, Sequence[object]]] = {}
+        for name, setting in _SETTINGS.items():
+            session.conf.set(name, setting)
+
+    def __enter__(self) -> Spark:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.local.__exit__(*_)
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def open(self, name: str, source: Source, *, watched: bool = True) -> Table:
+        """Make a source readable as ``name``; its columns by name. ``check_sources`` looks at those ``watched``.
+
+        Raises SourceError where files or tables are missing, broken, or not as declared.
+        """
+        with errors(source.location):
+            if watched:
+                self._opened[name] = (source, stamps(source))
+            frame = read(self._session, source)
+            frame.createOrReplaceTempView(quoted(name))
+            return columns_of(frame.schema)
+
+    def settle(self) -> None:
+        """Nothing: what is read twice is cached already."""
+
+    def check_sources(self) -> None:
+        """Raises SourceError where a file is not what it was when it was opened: then nothing read is of one piece."""
+        for source, before in self._opened.values():
+            if stamps(source) != before:
+                raise SourceError(f"{source.location}: changed while it was read; run again when it is complete")
+
+    def inputs(self) -> dict[str, list[str]]:
+        """The files of every source that this machine sees, by the location that declares it; none of another."""
+        return {source.location: files_of(source) for source, _ in self._opened.values()}
+
+    def create(self, name: str, query: exp.Query, *, few: bool = False) -> None:
+        """Keep a query's rows under a name, in no order. A ``few`` rows go to every worker that joins them."""
+        if not query.args.get("limit"):
+            query.set("order", None)
+        frame = self._frame(query)
+        directory = self._directory / token_hex(8)
+        started = perf_counter()
+        before, self._tables[name] = self._tables.get(name), directory
+        with errors():
+            (frame.coalesce(1) if few else frame).write.options(**_KEPT).parquet(uri(directory))
+            kept = self._session.read.schema(frame.schema).parquet(uri(directory))
+            (functions.broadcast(kept) if few else kept).createOrReplaceTempView(quoted(name))
+        self.spent[name] = self.spent.get(name, 0) + perf_counter() - started
+        if before is not None:
+            shutil.rmtree(before, ignore_errors=True)
+
+    def view(self, name: str, query: exp.Query) -> None:
+        """Give a query a name."""
+        self._frame(query).createOrReplaceTempView(quoted(name))
+
+    define = view
+
+    def rows(self, query: exp.Query) -> list[tuple[Any, ...]]:
+        """A query's rows."""
+        frame, plain = _without_zones(self._frame(query))
+        with errors():
+            return [plain(row) for row in frame.collect()]
+
+    def stream(self, query: exp.Query) -> Iterator[tuple[Any, ...]]:
+        """A query's rows as they come."""
+        frame, plain = _without_zones(self._frame(query))
+        with errors():
+            for row in frame.toLocalIterator(prefetchPartitions=True):
+                yield plain(row)
+
+    def in_order(self, name: str, column: str) -> bool:  # noqa: ARG002
+        """Never: the rows of a cluster have no order."""
+        return False
+
+    def land(self, name: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> None:
+        """Keep rows under a name; ``columns`` maps name to a type as DuckDB calls it."""
+        self.local.land(name, columns, rows)
+        self.take(name)
+
+    def take(self, name: str) -> None:
+        """Bring a relation of ``local`` to the workers, as a Parquet file that they see."""
+        file = self._directory / f"{token_hex(8)}.parquet"
+        self.local.write(exp.select(exp.Star()).from_(table(name)), file)
+        self.open(name, Source(str(file), str(file)), watched=False)
+
+    def write(self, query: exp.Query, file: Path) -> None:
+        """Write a query's rows to one Parquet or CSV file, by its ending, in the order of the first column."""
+        query.set("order", None)
+        frame = self._frame(query).repartition(1)
+        frame = frame.sortWithinPartitions(quoted(frame.columns[0]))
+        beside = self._directory / token_hex(8)
+        with errors(file.name):
+            if file.suffix == ".csv":
+                frame.write.options(**_KEPT, header=True).csv(uri(beside))
+            else:
+                frame.write.options(**_WRITTEN).parquet(uri(beside))
+        try:
+            (part,) = beside.glob("part-*")
+            shutil.move(part, file)
+        except ValueError:
+            raise OutputError(f"{beside}: this machine does not see what the workers wrote there") from None
+        except OSError as error:
+            raise OutputError(f"{file.name}: cannot be written: {error.strerror}") from None
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+
+    def write_partitioned(self, query: exp.Query, by: str, directory: Path) -> dict[str, str]:
+        """Write a query's rows to ``directory/<by>=<value>/``, Parquet files in the rows' order, in one job.
+
+        Returns for each value what tells its rows from others, whatever the files: their number and two sums of hashes.
+        """
+        frame = self._frame(query)
+        rest = [name for name in frame.columns if name != by]
+        hashed = functions.xxhash64(*map(quoted, rest))
+        several = (functions.count("*"), functions.bit_xor(hashed), functions.sum(hashed.cast("decimal(20,0)")))
+        with errors(directory.name):
+            ordered = frame.orderBy(quoted(by), quoted(rest[0]))
+            ordered.write.options(**_WRITTEN).partitionBy(by).mode("append").parquet(uri(directory))
+            sums = frame.groupBy(quoted(by)).agg(*several).collect()
+        for checksum in directory.rglob(".*.crc"):
+            checksum.unlink()
+        return {value: f"{count}:{xor & (1 << 64) - 1:016x}:{total}" for value, count, xor, total in sums}
+
+    def plan_of(self, query: exp.Query) -> str:
+        """Spark's own plan of a query, as its EXPLAIN FORMATTED prints it."""
+        with errors():
+            ((found,),) = self._session.sql(f"EXPLAIN FORMATTED {query.sql(MaysendSpark)}").collect()
+            return str(found)
+
+    def _frame(self, query: exp.Query) -> DataFrame:
+        text = query.sql(MaysendSpark, copy=False)
+        with errors():
+            return self._session.sql(text)
+
+
+def _own_directory(shared: Path) -> Path:
+    """A new directory for a run; those of runs that were killed long ago are removed."""
+    try:
+        for left in shared.glob(f"{_OWN}*"):
+            if left.stat().st_mtime < time() - _LEFT_OVER:
+                shutil.rmtree(left, ignore_errors=True)
+        own = shared / f"{_OWN}{token_hex(8)}"
+        own.mkdir(parents=True)
+    except OSError as error:
+        raise OutputError(f"{shared}: cannot be written: {error.strerror}") from None
+    return own
+
+
+def _without_zones(frame: DataFrame) -> tuple[DataFrame, Any]:
+    """The frame with its instants as times in UTC, and what makes a row a tuple in which they have their zone again.
+
+    pyspark would give them in the zone of this process, and without it.
+    """
+    at = {place for place, field in enumerate(frame.schema.fields) if isinstance(field.dataType, types.TimestampType)}
+    if not at:
+        return frame, tuple
+    names = [f"c{place}" for place in range(len(frame.columns))]
+    renamed = frame.toDF(*names)
+    plain = [functions.col(n).cast("timestamp_ntz") if i in at else functions.col(n) for i, n in enumerate(names)]
+    return renamed.select(*plain), partial(_with_zones, at)
+
+
+def _with_zones(at: set[int], row: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(
+        value.replace(tzinfo=UTC) if place in at and value is not None else value for place, value in enumerate(row)
+    )

@@ -1,0 +1,158 @@
+"""Sources as Spark reads them: files and directories that the cluster sees, and tables of the session's catalog."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from glob import glob
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession, functions, types
+
+from ..columns import ColumnType, Kind
+from ..errors import SourceError
+from ..model import Source
+from .csv_files import is_csv, read_header
+from .spark_words import quoted
+
+_KINDS: Mapping[type[types.DataType], Kind] = {
+    **dict.fromkeys((types.ByteType, types.ShortType, types.IntegerType, types.LongType), "integer"),
+    **dict.fromkeys((types.FloatType, types.DoubleType), "float"),
+    **dict.fromkeys((types.StringType, types.CharType, types.VarcharType), "text"),
+    types.BooleanType: "boolean",
+    types.DateType: "date",
+    types.TimestampNTZType: "timestamp",
+    types.TimestampType: "instant",
+}
+_DECLARED: Mapping[str, str] = {
+    "text": "STRING",
+    "integer": "BIGINT",
+    "number": "DOUBLE",
+    "decimal": "DECIMAL(28, 9)",
+    "boolean": "BOOLEAN",
+    "date": "DATE",
+    "timestamp": "TIMESTAMP_NTZ",
+    "instant": "TIMESTAMP",
+    "list of text": "ARRAY<STRING>",
+    "list of integer": "ARRAY<BIGINT>",
+    "list of number": "ARRAY<DOUBLE>",
+}
+_UNSIGNED = types.DecimalType(20, 0)  # Parquet's unsigned 64 bits
+_JSON = (".json", ".jsonl", ".ndjson", ".json.gz")
+
+
+def read(session: SparkSession, source: Source) -> DataFrame:
+    """A source's rows, with the types that are declared.
+
+    Raises SourceError where it is not there, or not as declared.
+    """
+    frame = _undeclared(session, source)
+    missing = [name for name in source.columns if name not in frame.columns]
+    if missing:
+        raise SourceError(f'has no column "{missing[0]}", which "columns" declares')
+    if not source.columns:
+        return frame
+    return frame.select(
+        *(
+            functions.col(quoted(name)).cast(_DECLARED[source.columns[name]]).alias(name)
+            if name in source.columns
+            else functions.col(quoted(name))
+            for name in frame.columns
+        )
+    )
+
+
+def _undeclared(session: SparkSession, source: Source) -> DataFrame:
+    if source.table:
+        return session.table(source.table)
+    path = source.path
+    if path.endswith(".sql"):
+        raise SourceError("a .sql file is DuckDB's SQL; on Spark give a table or view: `source: table:catalog.name`")
+    found = files_of(source)
+    paths = [path] if not source.local else [uri(path)] if os.path.isdir(path) else list(map(uri, found))
+    if is_csv(path):
+        header = read_header(found) if source.local else None
+        return session.read.options(
+            header=True,
+            sep=header.delimiter if header else ",",
+            quote='"',
+            escape='"',
+            enforceSchema=False,
+            mode="FAILFAST",
+            multiLine=True,
+        ).csv(paths)
+    if path.endswith(_JSON):
+        return session.read.options(mode="FAILFAST").json(paths)
+    options = {"mergeSchema": "true"} if len(paths) > 1 or "*" in path else {}
+    if base := _base(path):
+        options["basePath"] = uri(base) if source.local else base
+    return session.read.options(**options).parquet(*paths)
+
+
+def uri(path: str | Path) -> str:
+    """A path of a file system that this machine and the workers share, whatever the cluster's default is."""
+    return f"file://{path}"
+
+
+def files_of(source: Source) -> list[str]:
+    """The files of a path or glob that this machine sees, in order; none for a table, or what is elsewhere.
+
+    Raises SourceError where there are none.
+    """
+    if not source.local:
+        return []
+    found = [source.path] if os.path.exists(source.path) else glob(source.path, recursive=True)
+    files = [file for path in found for file in (_inside(Path(path)) if os.path.isdir(path) else [path])]
+    if not files:
+        raise SourceError(f"{source.location}: there is no such file")
+    return sorted(files)
+
+
+def stamps(source: Source) -> Sequence[object]:
+    """What tells a file from a later one of the same name."""
+    found = []
+    for file in files_of(source):
+        stat = os.stat(file)
+        found.append((file, stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    return found
+
+
+def columns_of(schema: types.StructType) -> dict[str, ColumnType]:
+    """A table's columns by name, and fields of struct columns under dotted names."""
+    found: dict[str, ColumnType] = {}
+    for field in schema.fields:
+        found |= {name: type_ for name, type_ in _fields((field.name,), field.dataType) if name not in found}
+    return found
+
+
+def _inside(directory: Path) -> list[str]:
+    """A directory's data files: what starts with ``_`` or ``.`` is none, as in Spark."""
+    return [
+        str(file)
+        for file in directory.rglob("*")
+        if file.is_file() and not any(part.startswith(("_", ".")) for part in file.relative_to(directory).parts)
+    ]
+
+
+def _base(path: str) -> str | None:
+    """The directory under which ``name=value`` directories are columns; None where a path has none of them."""
+    parts = path.split("/")
+    first = next((place for place, part in enumerate(parts) if "=" in part or "*" in part or "?" in part), None)
+    return "/".join(parts[:first]) if first is not None and first < len(parts) - 1 else None
+
+
+def _fields(path: tuple[str, ...], kind: types.DataType) -> Iterable[tuple[str, ColumnType]]:
+    at = path if len(path) > 1 else ()
+    if isinstance(kind, types.ArrayType):
+        yield ".".join(path), ColumnType("list", _kind(kind.elementType), at)
+        return
+    yield ".".join(path), ColumnType(_kind(kind), None, at)
+    if isinstance(kind, types.StructType):
+        for field in kind.fields:
+            yield from _fields((*path, field.name), field.dataType)
+
+
+def _kind(kind: types.DataType) -> Kind:
+    if isinstance(kind, types.DecimalType):
+        return "integer" if kind == _UNSIGNED else "decimal"
+    return _KINDS.get(type(kind), "other")
