@@ -81,7 +81,7 @@ def broken(draw: st.DrawFn) -> tuple[Path, bytes]:
         if isinstance(parent, dict) and draw(st.booleans()):
             parent[draw(KEYS)] = parent.pop(last)
         else:
-            parent[last] = draw(JUNK)
+            parent[last] = deepcopy(draw(JUNK))  # the same value may be drawn again, and changed
     return file, yaml.safe_dump(data).encode()
 
 

@@ -36,7 +36,7 @@ def draw(number: int, holds: Property) -> None:
     seed(number)(patient(given(world=worlds())(holds)))()
 
 
-@pytest.mark.parametrize("number", range(200 // ROUND))
+@pytest.mark.parametrize("number", range(100 // ROUND))
 def test_engine_decides_as_the_oracle(number: int) -> None:
     draw(number, compare)
 

@@ -51,7 +51,7 @@ class Events:
         many = named(exp.Count(this=exp.Star()), "many")
         found = self._select(named(self.profile(), "profile"), many, *columns).group_by(self.profile(), copy=False)
         if all(aggregate.kept.within for aggregate in wanted):
-            windows = {Kept(self.relation, aggregate.kept.within) for aggregate in wanted}
+            windows = dict.fromkeys(Kept(self.relation, aggregate.kept.within) for aggregate in wanted)
             found.where(either([keeps(window, self.column, self._at(), self.clock) for window in windows]), copy=False)
         return found
 
