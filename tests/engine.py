@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import duckdb
 import yaml
 
-from maysend import ChannelType, Matches, Strip, evaluation, loader, plugins, runner
+from maysend import ChannelType, Matches, Strip, evaluation, loader, plugins, rosters, runner
 from maysend.events import Fact
 from maysend.ledger import open_ledger
 from maysend.model import Project
@@ -46,6 +47,33 @@ def decisions(world: World, directory: Path) -> dict[str, dict[str, str]]:
     return runner.decide(loaded_project(directory), datetime.fromisoformat(world["as_of"]), loaded_plugins())
 
 
+def decisions_with_roster(world: World, directory: Path) -> dict[str, dict[str, str]]:
+    """The same by a roster that knows of the first half of the world's facts."""
+    facts = [_fact(fact) for fact in world.get("facts", ())]
+    half = len(facts) // 2
+    write_project(world, directory)
+    with open_ledger("sqlite:///ledger.db", directory, create=True) as ledger:
+        ledger.append(facts[:half])
+        write_roster(directory)
+        ledger.append(facts[half:])
+    project, as_of = loaded_project(directory), datetime.fromisoformat(world["as_of"])
+    decided = runner.decide(project, as_of, loaded_plugins())
+    with runner.opened(project, as_of, loaded_plugins()) as run:
+        assert run.catalog.roster
+        outcomes = evaluation.evaluate(run, runner.chosen(project, ())).outcomes
+    for outcome in outcomes:  # counted without addresses
+        if not outcome.refusals:
+            assert Counter(decided[outcome.campaign.name].values()) == +Counter(outcome.counts)
+    return decided
+
+
+def write_roster(directory: Path) -> rosters.Written:
+    """The roster of a project, whatever it was before."""
+    now = datetime.now(UTC)
+    with runner.opened(loaded_project(directory), now, loaded_plugins(), roster=False) as run:
+        return run.write_roster()
+
+
 def loaded_project(directory: Path) -> Project:
     """The project that ``write_project`` wrote."""
     return loader.load(directory, loaded_plugins())
@@ -73,6 +101,14 @@ def record(world: World, directory: Path) -> list[bool]:
     """Make the project's ledger and append the world's facts; of each, whether it became an event."""
     with open_ledger("sqlite:///ledger.db", directory, create=True) as ledger:
         return [event is not None for event in ledger.append([_fact(fact) for fact in world.get("facts", ())])]
+
+
+def write(world: World, root: Path) -> Path:
+    """A world as a project in a new directory, its facts in the ledger."""
+    root.mkdir()
+    write_project(world, root)
+    record(world, root)
+    return root
 
 
 def write_project(world: World, directory: Path) -> None:

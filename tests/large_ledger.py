@@ -97,7 +97,7 @@ def _land(directory: Path) -> dict[str, float]:
     """One run's reading of the answers, and what it took."""
     with open_ledger("sqlite:///ledger.db", directory) as ledger, DuckDB("512MB") as backend:
         start = time.perf_counter()
-        seq = snapshot.land(ledger, backend, directory / ".maysend", "answers")
+        seq = snapshot.land(ledger, backend, directory / ".maysend", "answers").seq
         seconds = time.perf_counter() - start
         ((answers,),) = backend.rows(exp.select(exp.Count(this=exp.Star())).from_("answers"))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -106,7 +106,7 @@ def _land(directory: Path) -> dict[str, float]:
 
 if __name__ == "__main__":
     if sys.argv[1] == "--land":
-        print(json.dumps(_land(Path(sys.argv[2]))))  # noqa: T201
+        print(json.dumps(_land(Path(sys.argv[2]))))
     else:
         with TemporaryDirectory(prefix="maysend-") as scratch:
-            print(json.dumps(measure(int(sys.argv[1]), Path((sys.argv[2:] or [scratch])[0])), indent=2))  # noqa: T201
+            print(json.dumps(measure(int(sys.argv[1]), Path((sys.argv[2:] or [scratch])[0])), indent=2))

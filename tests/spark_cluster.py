@@ -142,7 +142,7 @@ class Interpreted:
     def __init__(self, session: SparkSession) -> None:
         self._session = session
 
-    def newSession(self) -> SparkSession:  # noqa: N802
+    def newSession(self) -> SparkSession:  # noqa: N802 - Spark's name
         found = self._session.newSession()
         for name, value in INTERPRETED.items():
             found.conf.set(name, value)
@@ -151,7 +151,7 @@ class Interpreted:
 
 def decisions(project: Project, as_of: datetime, session: SparkSession | Interpreted | None) -> Decisions:
     """Every campaign's reason for every profile, in one query a plan; on DuckDB where no session is given."""
-    with runner.opened(project, as_of, loaded_plugins(), session=session) as run:  # type: ignore[arg-type]
+    with runner.opened(project, as_of, loaded_plugins(), session=session) as run:  # type: ignore[arg-type] # all that is used of a session
         return read(run)
 
 

@@ -5,7 +5,7 @@ The kinds are the portable ones that every backend maps its own types to; an ope
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,12 +36,32 @@ Table = Mapping[str, ColumnType]
 
 
 @dataclass(frozen=True, slots=True)
+class Roster:
+    """What the roster (rosters.py) has beside the profiles' own columns, up to the ledger's event ``seq``.
+
+    ``addresses`` are its columns of normalized addresses, and ``drawn_by`` the column whose hash it has. ``groups`` are
+    those whose answers it has folded, by channel and address, in the order of their bits; ``items`` are the values that
+    the bits of each list stand for.
+    """
+
+    seq: int
+    addresses: Collection[str]
+    drawn_by: str
+    groups: Mapping[tuple[str, str], Sequence[str]]
+    items: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Catalog:
-    """The tables of a project as they are. A table that could not be read, or was not asked for, is None or absent."""
+    """The tables of a project as they are. A table that could not be read, or was not asked for, is None or absent.
+
+    Where there is a ``roster``, the profiles have its columns too.
+    """
 
     profiles: Table | None
     events: Mapping[str, Table]
     sends: Table | None = None
+    roster: Roster | None = None
 
 
 DECLARED: Mapping[str, ColumnType] = {

@@ -15,7 +15,7 @@ from sqlglot import exp
 from . import operators
 from .columns import ColumnType
 from .moments import Clock, seconds
-from .trees import cast, missing
+from .trees import both, cast, either, missing, opposite
 from .where import (
     All,
     AnyOf,
@@ -82,11 +82,11 @@ def compile(condition: Condition, scope: Scope) -> E:
     """The SQL of a condition: true, false, or NULL (unknown) where a property it asks about is missing."""
     match condition:
         case All(items=items):
-            return exp.and_(*(compile(item, scope) for item in items))
+            return both([compile(item, scope) for item in items])
         case AnyOf(items=items):
-            return exp.or_(*(compile(item, scope) for item in items))
+            return either([compile(item, scope) for item in items])
         case Not(item=item):
-            return exp.not_(compile(item, scope))
+            return opposite(compile(item, scope))
         case Property():
             return _property(condition, scope.column, scope.clock)
         case Did():
@@ -99,7 +99,7 @@ def compile(condition: Condition, scope: Scope) -> E:
             return scope.reachable(channel)
         case OnChannel(channel=channel, state=state):
             found = scope.on_channel(channel)
-            return found if state == "subscribed" else exp.not_(found)
+            return found if state == "subscribed" else opposite(found)
         case InSegment(segment=name):
             return known(compile(scope.segment(name), scope))
         case InList():
@@ -126,18 +126,18 @@ def keeps(kept: Kept, column: Callable[[str], Typed], at: Typed, clock: Clock) -
     if kept.day_of_week:
         days = [exp.Literal.number(WEEKDAYS.index(day)) for day in kept.day_of_week]
         tests.append(exp.In(this=weekday(local), expressions=days))
-    return exp.and_(*tests) if tests else exp.true()
+    return both(tests) if tests else exp.true()
 
 
 def compile_event(condition: Condition, column: Callable[[str], Typed], clock: Clock) -> E:
     """The SQL of an event's ``where``: properties of the event under all, any and not."""
     match condition:
         case All(items=items):
-            return exp.and_(*(compile_event(item, column, clock) for item in items))
+            return both([compile_event(item, column, clock) for item in items])
         case AnyOf(items=items):
-            return exp.or_(*(compile_event(item, column, clock) for item in items))
+            return either([compile_event(item, column, clock) for item in items])
         case Not(item=item):
-            return exp.not_(compile_event(item, column, clock))
+            return opposite(compile_event(item, column, clock))
         case Property():
             return _property(condition, column, clock)
     raise AssertionError(f"{type(condition).__name__} has no meaning on an event")
@@ -159,9 +159,9 @@ def _time_of_day(local: E, low: int, high: int) -> E:
     passed = exp.Add(this=exp.Add(this=hours, expression=minutes), expression=exp.Second(this=local.copy()))
     after = exp.GTE(this=passed, expression=exp.Literal.number(low))
     whole = exp.EQ(this=exp.TimestampTrunc(this=local.copy(), unit=exp.var("SECOND")), expression=local.copy())
-    at_end = exp.and_(exp.EQ(this=passed.copy(), expression=exp.Literal.number(high)), whole)
-    before = exp.or_(exp.LT(this=passed.copy(), expression=exp.Literal.number(high)), at_end)
-    return exp.and_(after, before) if low <= high else exp.or_(after, before)
+    at_end = both([exp.EQ(this=passed.copy(), expression=exp.Literal.number(high)), whole])
+    before = either([exp.LT(this=passed.copy(), expression=exp.Literal.number(high)), at_end])
+    return both([after, before]) if low <= high else either([after, before])
 
 
 def _property(leaf: Property, column: Callable[[str], Typed], clock: Clock) -> E:
@@ -183,12 +183,12 @@ def _did(leaf: Did, scope: Scope) -> E:
         always = Kept(leaf.event, None, kept.where, leaf.time_of_day, leaf.day_of_week)
         first, kind = scope.aggregate(Aggregate(always, "first"))
         falls = operators.apply("within", first, kind, leaf.within, scope.clock) if leaf.within else None
-        tests.append(known(falls) if falls else exp.not_(missing(first)))
+        tests.append(known(falls) if falls else opposite(missing(first)))
     if leaf.last_time:
         latest, kind = scope.aggregate(Aggregate(kept, "latest"))
         tests.append(known(operators.apply(leaf.last_time.operator, latest, kind, leaf.last_time.operand, scope.clock)))
-    did = exp.and_(*tests)
-    return exp.not_(did) if leaf.negated else did
+    did = both(tests)
+    return opposite(did) if leaf.negated else did
 
 
 def _measured(measure: Measure, kept: Kept, scope: Scope) -> E:
@@ -200,7 +200,7 @@ def _measured(measure: Measure, kept: Kept, scope: Scope) -> E:
     if measure.kind == "sum":
         return known(operators.apply(operator, total, kind, operand, scope.clock))
     compared = operators.apply(operator, exp.column("average"), ColumnType("decimal"), operand, scope.clock)
-    return exp.and_(exp.GTE(this=count, expression=exp.Literal.number(1)), known(_times(compared, total, count)))
+    return both([exp.GTE(this=count, expression=exp.Literal.number(1)), known(_times(compared, total, count))])
 
 
 def _times(compared: E, total: E, count: E) -> E:
@@ -228,14 +228,14 @@ def _interest(leaf: Interest, scope: Scope) -> E:
         this=exp.Mul(this=hits, expression=exp.Literal.number(100)),
         expression=exp.Mul(this=events.copy(), expression=operators.number(leaf.percent, "decimal")),
     )
-    return exp.and_(exp.GTE(this=events, expression=exp.Literal.number(1)), enough)
+    return both([exp.GTE(this=events, expression=exp.Literal.number(1)), enough])
 
 
 def _in_groups(leaf: InGroups, scope: Scope) -> E:
     names = scope.active_groups() if leaf.groups is None else leaf.groups
     tests = [scope.in_group(name) for name in names]
-    if leaf.match == "all":
-        found = exp.and_(*tests) if tests else exp.true()
+    if not tests:
+        found: E = exp.true() if leaf.match == "all" else exp.false()
     else:
-        found = exp.or_(*tests) if tests else exp.false()
-    return exp.not_(found) if leaf.excluded else found
+        found = both(tests) if leaf.match == "all" else either(tests)
+    return opposite(found) if leaf.excluded else found

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from sqlglot import exp
 
 from . import loader, output, revisions
+from .backends.backend import Partitioning
 from .errors import OutputError
 from .events import isoformat
 from .guards import Tripped, guards_of, tripped
@@ -109,7 +110,7 @@ def evaluate(
     ``sample`` asks for that many keys per reason. ``replay`` marks files and manifest as not for sending. ``before``
     has the sizes that ``max_change_percent`` compares with.
     """
-    if out and format == "csv" and run.backend.partitions:
+    if out and format == "csv" and isinstance(run.backend, Partitioning):
         raise OutputError(
             "--format csv: Spark writes audiences as Parquet, a directory for each campaign; leave it out"
         )
@@ -142,7 +143,7 @@ def _decided(
     """Every outcome by name, the population, and each audience's file and its digest."""
     population = 0 if campaigns else run.population()
     outcomes, files = [], {}
-    for plan in run.plans(campaigns):
+    for plan in run.plans(campaigns, addresses=written is not None):
         population, counted = reads.waterfall(plan, run.backend)
         if written:
             reads.keep(plan, run.backend)
@@ -150,26 +151,28 @@ def _decided(
             outcome = _outcome(run, plan.asked[index].campaign, counts, _samples(run, plan, index, sample), before)
             outcomes.append(outcome)
             name = outcome.campaign.name
-            if written and not outcome.refusals and not run.backend.partitions:
+            if written and not outcome.refusals and not isinstance(run.backend, Partitioning):
                 run.progress(f"writing {name}")
                 file = f"{name}.replay.{format}" if replay else f"{name}.{format}"
                 run.backend.write(reads.audience(plan, index), written.file(file))
                 files[name] = {"file": file, "sha256": written.digest(file)}
             if written and decisions:
                 run.backend.write(reads.reasons(plan, index), written.file(f"{name}.decisions.{format}"))
-        if written and run.backend.partitions:
+        if written and isinstance(run.backend, Partitioning):
             sendable = {outcome.campaign.name for outcome in outcomes if not outcome.refusals}
-            files |= _together(run, plan, written, sendable, "replay" if replay else "campaign")
+            files |= _together(run, run.backend, plan, written, sendable, "replay" if replay else "campaign")
     return sorted(outcomes, key=lambda outcome: outcome.campaign.name), population, files
 
 
-def _together(run: Run, plan: Plan, written: Output, sendable: Collection[str], by: str) -> dict[str, dict[str, str]]:
+def _together(
+    run: Run, backend: Partitioning, plan: Plan, written: Output, sendable: Collection[str], by: str
+) -> dict[str, dict[str, str]]:
     """Write a plan's audiences in one job, a directory for each campaign; of each its name, and what tells its rows."""
     named = {index: asked.campaign.name for index, asked in enumerate(plan.asked) if asked.campaign.name in sendable}
     if not named:
         return {}
     run.progress(f"writing {len(named)} audiences")
-    rows = run.backend.write_partitioned(reads.audiences(plan, named, by), by, written.file(""))
+    rows = backend.write_partitioned(reads.audiences(plan, named, by), by, written.file(""))
     for name in named.values():
         written.file(f"{by}={name}").mkdir(exist_ok=True)
     return {name: {"file": f"{by}={name}", "rows": rows.get(name, "0")} for name in named.values()}

@@ -17,7 +17,7 @@ from .model import Campaign
 from .runner import Run
 from .targeting import reads
 from .targeting.features import View, address_column, value
-from .targeting.plan import Plan
+from .targeting.plan import CAPPED, GROUP, Plan
 from .targeting.stages import REASONS, Reason, control_groups, frequency_caps, predicates, sent
 from .trees import cast, column, named, number, table
 from .where import All, AnyOf, Condition, InSegment, Not
@@ -61,7 +61,7 @@ def explain(run: Run, campaigns: Sequence[Campaign], profile: str) -> list[Expla
     whole = [campaign for campaign in campaigns if campaign.target_cap]
     alone = [campaign for campaign in campaigns if not campaign.target_cap]
     is_it = _is(run, profile)
-    for explanation in _explained(run, alone, profile, is_it):
+    for explanation in _explained(run, alone, profile, is_it, through=GROUP):
         if explanation.reason in _BY_ITSELF:
             found.append(explanation)
     done = {explanation.campaign for explanation in found}
@@ -71,8 +71,10 @@ def explain(run: Run, campaigns: Sequence[Campaign], profile: str) -> list[Expla
     return sorted(found, key=lambda explanation: explanation.campaign)
 
 
-def _explained(run: Run, campaigns: Sequence[Campaign], profile: str, only: E | None) -> Iterator[Explanation]:
-    for plan in run.plans(campaigns, only=only):
+def _explained(
+    run: Run, campaigns: Sequence[Campaign], profile: str, only: E | None, through: int = CAPPED
+) -> Iterator[Explanation]:
+    for plan in run.plans(campaigns, only=only, through=through):
         for index in range(len(plan.asked)):
             yield _Explainer(run, plan, index, profile).explanation()
 
@@ -91,18 +93,18 @@ def _neighbours(run: Run, campaigns: Sequence[Campaign], is_it: E) -> E:
     profiles = run.catalog.profiles or {}
     key = cast(value(profiles, run.project.profiles.key, "p"), "text")
     channels = [run.project.channels[name] for name in sorted({campaign.channel for campaign in campaigns})]
+    names = [address_column(channel) for channel in channels]
+    roster = run.catalog.roster
     wanted = {
-        address_column(channel): (
-            cast(value(profiles, channel.address, "p"), "text"),
-            run.plugins.channel_types[channel.type].address,
-        )
-        for channel in channels
+        name: (cast(value(profiles, channel.address, "p"), "text"), run.plugins.channel_types[channel.type].address)
+        for name, channel in zip(names, channels, strict=True)
+        if not roster or name not in roster.addresses
     }
     people = normalized(table("profiles", "p"), wanted).subquery("p")
-    (row,) = run.backend.rows(exp.select(*map(column, wanted)).from_(people).where(is_it.copy()))
+    (row,) = run.backend.rows(exp.select(*map(column, names)).from_(people).where(is_it.copy()))
     same = [
         exp.EQ(this=column(address, "p"), expression=exp.Literal.string(found))
-        for address, found in zip(wanted, row, strict=True)
+        for address, found in zip(names, row, strict=True)
         if found
     ]
     keys = run.backend.rows(exp.select(key.copy()).from_(people.copy()).where(exp.or_(is_it.copy(), *same)))

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import assembly, documents, references
+from . import documents
+from .declarations import assembly, references
+from .declarations.shapes import Shapes
 from .documents import Document
 from .errors import InvalidProjectError, MaysendError, Problem, did_you_mean
 from .model import Project
 from .plugins import Plugins
-from .shapes import Shapes
 from .where import Path as KeyPath
 
 PROJECT_FILE = "project.yaml"

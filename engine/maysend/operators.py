@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from .columns import NUMBERS, TIMES, ColumnType, Kind
 from .moments import Clock, is_date
-from .trees import cast, missing
+from .trees import both, cast, either, missing, opposite
 from .where import Near, Window
 
 E = exp.Expr
@@ -110,9 +110,11 @@ def near(latitude: E, longitude: E, place: Near) -> E:
         ifs=[exp.If(this=exp.GT(this=arc, expression=number(1, "float")), true=number(1, "float"))], default=arc.copy()
     )
     kilometres = exp.Mul(this=number(2 * _EARTH_KM, "float"), expression=exp.func("ASIN", exp.func("SQRT", bounded)))
-    on_map = exp.and_(
-        _between(lat.copy(), number(-90, "float"), number(90, "float")),
-        _between(lon.copy(), number(-180, "float"), number(180, "float")),
+    on_map = both(
+        [
+            _between(lat.copy(), number(-90, "float"), number(90, "float")),
+            _between(lon.copy(), number(-180, "float"), number(180, "float")),
+        ]
     )
     return exp.Case(ifs=[exp.If(this=on_map, true=exp.LTE(this=kilometres, expression=number(place.km, "float")))])
 
@@ -122,7 +124,7 @@ def _a(column: ColumnType) -> str:
 
 
 def _between(value: E, low: E, high: E) -> E:
-    return exp.and_(exp.GTE(this=value, expression=low), exp.LTE(this=value.copy(), expression=high))
+    return both([exp.GTE(this=value, expression=low), exp.LTE(this=value.copy(), expression=high)])
 
 
 def _compare(node: type[exp.Binary], column: E, type_: ColumnType, operand: Any, clock: Clock) -> E:
@@ -135,7 +137,7 @@ def _one_of(column: E, type_: ColumnType, operand: Sequence[Any], clock: Clock) 
 
 def _exists(column: E, _type: ColumnType, operand: bool, _clock: Clock) -> E:
     gone = missing(column)
-    return exp.not_(gone) if operand else gone
+    return opposite(gone) if operand else gone
 
 
 def _range(column: E, type_: ColumnType, operand: Sequence[Any], clock: Clock) -> E:
@@ -152,22 +154,22 @@ def _text(make: Callable[[E, E], E], column: E, type_: ColumnType, operand: Any,
     return make(column, literal(operand, type_.kind, clock))
 
 
-def _has(join: Callable[..., E], column: E, type_: ColumnType, operand: Sequence[Any], clock: Clock) -> E:
+def _has(join: Callable[[list[E]], E], column: E, type_: ColumnType, operand: Sequence[Any], clock: Clock) -> E:
     """Membership item by item, with a NULL in the list never a match: the one reading all backends share."""
     if type_.item is None or type_.item not in _SCALARS:
         raise ValueError("is a list of a kind that nothing compares with")
-    hits = [
+    hits: list[E] = [
         exp.Coalesce(
             this=exp.ArrayContains(this=column.copy(), expression=literal(value, type_.item, clock)),
             expressions=[exp.false()],
         )
         for value in operand
     ]
-    return exp.Case(ifs=[exp.If(this=exp.not_(missing(column.copy())), true=join(*hits))])
+    return exp.Case(ifs=[exp.If(this=opposite(missing(column.copy())), true=join(hits))])
 
 
 def _not(build: Callable[..., E]) -> Callable[..., E]:
-    return lambda *arguments: exp.not_(build(*arguments))
+    return lambda *arguments: opposite(build(*arguments))
 
 
 def _near(*_: Any) -> E:
@@ -197,8 +199,8 @@ OPERATORS: Mapping[str, Operator] = {
     "before": Operator(TIMES, partial(_compare, exp.LT)),
     "after": Operator(TIMES, partial(_compare, exp.GT)),
     "within": Operator(TIMES, _within),
-    "has_any": Operator(frozenset(("list",)), partial(_has, exp.or_)),
-    "has_all": Operator(frozenset(("list",)), partial(_has, exp.and_)),
+    "has_any": Operator(frozenset(("list",)), partial(_has, either)),
+    "has_all": Operator(frozenset(("list",)), partial(_has, both)),
     "near": Operator(NUMBERS, _near),
 }
 """Every operator of a ``property`` leaf, by its name in YAML."""

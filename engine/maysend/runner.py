@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,12 +13,14 @@ from zoneinfo import ZoneInfo
 
 from sqlglot import exp
 
-from . import defaults, meaning, snapshot
+from . import defaults, rosters, snapshot
 from .addresses import normalizer
 from .backends.backend import Backend, connect
+from .backends.duckdb import DuckDB
 from .columns import LEDGER_COLUMNS, Catalog, Table
-from .errors import InvalidProjectError, LedgerError, Problem, SourceError, UnknownNameError, did_you_mean
-from .ledger import Ledger, open_ledger
+from .declarations import meaning
+from .errors import InvalidProjectError, LedgerError, MaysendError, Problem, SourceError, UnknownNameError, did_you_mean
+from .ledger import Ledger, Mark, open_ledger
 from .model import Campaign, Project, Source
 from .moments import Clock
 from .plugins import Plugins
@@ -39,7 +42,8 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """An open run over one project's data and the ledger's newest answers, up to event ``ledger_seq``."""
+    """An open run over one project's data and the ledger's newest answers, up to event ``ledger_seq``; ``ledger_mark``
+    says how far that is, and is None for a replay."""
 
     project: Project
     plugins: Plugins
@@ -50,18 +54,32 @@ class Run:
     ledger_seq: int
     progress: Progress
     show_plan: Callable[[Iterator[str]], None] = lambda _: None
+    ledger_mark: Mark | None = None
 
     def plans(
-        self, campaigns: Sequence[Campaign], *, only: exp.Expr | None = None, through: int = CAPPED
+        self,
+        campaigns: Sequence[Campaign],
+        *,
+        only: exp.Expr | None = None,
+        through: int = CAPPED,
+        addresses: bool = True,
     ) -> Iterator[Plan]:
         """The campaigns decided, a block at a time; each plan can be read until the next is asked for.
 
-        ``only`` restricts the profiles (``p``); ``through`` is the last stage that will be read.
+        ``only`` restricts the profiles (``p``); ``through`` is the last stage that will be read, and ``addresses``
+        says whether any audience will be.
         """
         asked = [Asked(self.project, campaign) for campaign in campaigns]
-        yield from self.decided(asked, only=only, through=through)
+        yield from self.decided(asked, only=only, through=through, addresses=addresses)
 
-    def decided(self, asked: Sequence[Asked], *, only: exp.Expr | None = None, through: int = CAPPED) -> Iterator[Plan]:
+    def decided(
+        self,
+        asked: Sequence[Asked],
+        *,
+        only: exp.Expr | None = None,
+        through: int = CAPPED,
+        addresses: bool = True,
+    ) -> Iterator[Plan]:
         """The same for campaigns of projects that read the same tables."""
         types, decided = self.plugins.channel_types, 0
         for block in blocks(asked, types, self.catalog, self.clock):
@@ -76,10 +94,23 @@ class Run:
                 self.backend,
                 only=only,
                 through=through,
-                told=lambda step, of=of: self.progress(f"{of}: {step}"),  # type: ignore[misc]
+                addresses=addresses,
+                told=lambda step, of=of: self.progress(f"{of}: {step}"),  # type: ignore[misc] # mypy infers no lambda with a default
                 looked_up=lambda plan: self.show_plan(outline(plan, self.backend)),
             )
             yield plan
+
+    def write_roster(self) -> rosters.Written:
+        """Keep the profiles with addresses and answers worked out, for later runs.
+
+        Raises MaysendError where the engine is not DuckDB, SourceError, OutputError.
+        """
+        if not isinstance(self.backend, DuckDB) or not self.ledger_mark:
+            raise MaysendError("project.yaml: engine: a roster is for DuckDB; Spark works everything out in each run")
+        types = self.plugins.channel_types
+        return rosters.write(
+            self.project, types, self.backend, self.catalog, self.clock, self.ledger_mark, self.progress
+        )
 
     def population(self) -> int:
         """How many profiles there are."""
@@ -119,6 +150,7 @@ def opened(
     memory: str | None = None,
     until: int | None = None,
     remember: bool = True,
+    roster: bool = True,
     progress: Progress = lambda _: None,
     show_plan: Callable[[Iterator[str]], None] = lambda _: None,
     session: SparkSession | None = None,
@@ -127,6 +159,7 @@ def opened(
 
     The ledger remembers the project's groups from then on, unless ``remember`` is false: what is only reviewed may
     never come to be. ``show_plan`` gets each plan's outline, line by line, before it is asked of every profile.
+    ``roster`` says whether the profiles' roster may be read, where there is one; a replay reads none.
     ``session`` is a running Spark session that takes the place of the engine that the project declares.
 
     Raises InvalidProjectError where the declarations do not fit the data or the ledger's memory, LedgerError where the
@@ -134,18 +167,25 @@ def opened(
     """
     clock = Clock(as_of, ZoneInfo(project.timezone))
     with (
+        _seldom_collecting(),
         open_ledger(project.ledger, project.root) as ledger,
         connect(project, memory=memory, session=session, told=progress) as backend,
     ):
         progress("opening sources")
         catalog, problems = open_sources(project, backend)
+        if roster and until is None and not problems and isinstance(backend, DuckDB):
+            catalog = rosters.use(project, plugins.channel_types, backend, ledger, catalog)
+        if not catalog.roster:
+            problems += key_problems(project, backend, catalog)
         problems += meaning.problems(project, catalog, clock)
         if not problems:
-            backend.settle()
+            backend.settle(but=("profiles",) if catalog.roster else ())
         progress("reading answers")
         people = snapshot.people(project, plugins.channel_types, catalog.profiles or {})
+        mark = None
         if until is None:
-            seq = snapshot.land(ledger, backend, snapshot.place(project), ANSWERS, people)
+            mark = snapshot.land(ledger, backend, snapshot.place(project), ANSWERS, people)
+            seq = mark.seq
         else:
             seq = snapshot.land_past(ledger, backend, ANSWERS, until, people)
         problems += memory_problems(project, plugins, ledger, backend, catalog, clock)
@@ -153,7 +193,19 @@ def opened(
             raise InvalidProjectError(problems)
         if remember:
             ledger.remember_groups(project.groups.values())
-        yield Run(project, plugins, backend, catalog, clock, ledger, seq, progress, show_plan)
+        yield Run(project, plugins, backend, catalog, clock, ledger, seq, progress, show_plan, mark)
+
+
+@contextmanager
+def _seldom_collecting() -> Iterator[None]:
+    """Plans are trees of a million nodes that live until a run's end: to look for garbage among them again and again
+    takes a tenth of it."""
+    before = gc.get_threshold()
+    gc.set_threshold(max(before[0], 200_000), *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def open_sources(project: Project, backend: Backend) -> tuple[Catalog, list[Problem]]:
@@ -168,15 +220,15 @@ def open_sources(project: Project, backend: Backend) -> tuple[Catalog, list[Prob
             return None
 
     profiles = open_("profiles", project.profiles.source, "profiles")
-    if profiles is not None and project.profiles.key in profiles:
-        problems += _key_problems(project, backend)
     events = {name: open_(f"events {name}", event.source, "events", name) for name, event in project.events.items()}
     sends = open_("events ", project.sends.source, "sends") if project.sends else None
     return Catalog(profiles, {name: kinds for name, kinds in events.items() if kinds is not None}, sends), problems
 
 
-def _key_problems(project: Project, backend: Backend) -> list[Problem]:
+def key_problems(project: Project, backend: Backend, catalog: Catalog) -> list[Problem]:
     """A key identifies one profile: it is never missing, and never stands in two rows."""
+    if project.profiles.key not in (catalog.profiles or {}):
+        return []
     key = column(project.profiles.key)
     many = exp.Count(this=exp.Star())
     repeated = exp.or_(exp.GT(this=many, expression=exp.Literal.number(1)), missing(key))
@@ -227,6 +279,7 @@ def check(project: Project, as_of: datetime, plugins: Plugins) -> list[Problem]:
     clock = Clock(as_of, ZoneInfo(project.timezone))
     with connect(project) as backend:
         catalog, problems = open_sources(project, backend)
+        problems += key_problems(project, backend, catalog)
         problems += meaning.problems(project, catalog, clock)
         try:
             with open_ledger(project.ledger, project.root) as ledger:

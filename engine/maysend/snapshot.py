@@ -22,6 +22,7 @@ from .errors import OutputError, SourceError
 from .hookspecs import ChannelType
 from .ledger import Ledger, Mark, Subject
 from .model import SNAPSHOTS, Project, Source
+from .output import publish
 from .targeting.features import value
 from .trees import cast, column, missing, named, table
 
@@ -41,7 +42,6 @@ TAIL = 20_000
 
 _KEY = ("channel", "level", "subject", "group")
 _FORMAT = 1
-_KEPT = 2  # the newest snapshot, and the one before, which another run may be reading
 _SNAPSHOT, _LIVE, _TAIL, _ERASED = "answers snapshot", "answers live", "answers tail", "answers erased"
 
 
@@ -63,8 +63,8 @@ class _Landed:
     mark: Mark
 
 
-def land(ledger: Ledger, backend: Backend, directory: Path, name: str, people: Sequence[exp.Query] = ()) -> int:
-    """Make the answers in force readable as ``name`` in the backend; return the newest event they know of.
+def land(ledger: Ledger, backend: Backend, directory: Path, name: str, people: Sequence[exp.Query] = ()) -> Mark:
+    """Make the answers in force readable as ``name`` in the backend; return how far the ledger is with them.
 
     The snapshot in ``directory`` is used where it is whole and of this ledger, and made anew where it is not. Where it
     cannot be written, the run goes on without it. ``people`` are queries for everybody whom the run asks about, in the
@@ -77,7 +77,7 @@ def land(ledger: Ledger, backend: Backend, directory: Path, name: str, people: S
         _write(local, both, directory, landed.mark)
     local.define(name, _with_erased(ledger, backend, both, people))
     backend.take(name)
-    return landed.mark.seq
+    return landed.mark
 
 
 def land_past(ledger: Ledger, backend: Backend, name: str, until: int, people: Sequence[exp.Query] = ()) -> int:
@@ -112,9 +112,9 @@ def people(project: Project, channel_types: Mapping[str, ChannelType], profiles:
 
 
 def forget(directory: Path) -> None:
-    """Remove every snapshot: somebody was erased."""
+    """Remove every snapshot, and the roster: somebody was erased."""
     try:
-        for file in sorted(directory.glob("answers*")):
+        for file in sorted((*directory.glob("answers*"), *directory.glob("roster*"))):
             file.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{directory}: the snapshot cannot be removed: {error.strerror}") from None
@@ -183,12 +183,7 @@ def _write(backend: DuckDB, answers: exp.Query, directory: Path, mark: Mark) -> 
         columns = exp.select(*map(column, COLUMNS)).from_(answers.subquery("a"))
         backend.write(columns.order_by(column("subject"), column("channel"), column("group")), file)
         manifest = _Manifest(_FORMAT, mark, file.name, _digest(file))
-        unfinished = directory / f"answers-{os.getpid()}.json"
-        unfinished.write_text(json.dumps(asdict(manifest) | {"mark": mark._asdict()}), encoding="utf-8")
-        os.replace(unfinished, directory / "answers.json")
-        older = sorted(directory.glob("answers-*.parquet"), key=lambda found: found.stat().st_mtime_ns)
-        for old in older[:-_KEPT]:
-            old.unlink(missing_ok=True)
+        publish(directory, "answers", asdict(manifest) | {"mark": mark._asdict()})
     except (OSError, SourceError, OutputError):
         return
 

@@ -10,6 +10,7 @@ from functools import reduce
 from typing import Literal
 
 from sqlglot import exp
+from sqlglot.dialects import Dialect
 
 E = exp.Expr
 Type = Literal["bigint", "double", "text", "date", "timestamp", "timestamptz"]
@@ -22,6 +23,9 @@ _TYPES: dict[Type, exp.DType] = {
     "timestamp": exp.DType.TIMESTAMP,
     "timestamptz": exp.DType.TIMESTAMPTZ,
 }
+
+
+_WRITER = Dialect().generator()
 
 
 def column(name: str, table: str | None = None) -> exp.Column:
@@ -73,6 +77,11 @@ def both(tests: list[E]) -> E:
     return reduce(lambda left, right: exp.And(this=_grouped(left), expression=_grouped(right)), tests)
 
 
+def opposite(test: E) -> E:
+    """``NOT test``"""
+    return exp.Not(this=_grouped(test))
+
+
 def missing(value: E) -> exp.Is:
     return exp.Is(this=value, expression=exp.Null())
 
@@ -80,6 +89,11 @@ def missing(value: E) -> exp.Is:
 def has(word: E, bit: int) -> E:
     """Whether a word has a bit."""
     return exp.NEQ(this=exp.Paren(this=exp.BitwiseAnd(this=word, expression=number(bit))), expression=number(0))
+
+
+def written(value: E) -> str:
+    """A value as SQL of no dialect, which tells it from others."""
+    return str(_WRITER.generate(value, copy=False))
 
 
 def _grouped(test: E) -> E:

@@ -204,7 +204,7 @@ def duration(text: str) -> Duration:
     """
     if not (found := _DURATION.fullmatch(text)):
         raise ValueError(f'"{text}" is not a length of time such as "30 days"')
-    return Duration(int(found[1]), found[2])  # type: ignore[arg-type]
+    return Duration(int(found[1]), found[2])  # type: ignore[arg-type] # the pattern's units are its Literal
 
 
 def parse(data: Mapping[str, Any], at: Path) -> Condition:
@@ -254,7 +254,7 @@ def _property(data: Mapping[str, Any], at: Path) -> Property:
 
 def _comparison(data: Mapping[str, Any]) -> Comparison:
     operator, operand = _operation(data, ("of",))
-    return Comparison(operator, operand)  # type: ignore[arg-type]
+    return Comparison(operator, operand)  # type: ignore[arg-type] # the schema has seen to it
 
 
 def _filters(data: Mapping[str, Any], at: Path) -> dict[str, Any]:

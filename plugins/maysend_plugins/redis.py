@@ -46,7 +46,7 @@ class RedisStream:
         with self._client.pipeline(transaction=True) as pipeline:
             for event in events:
                 entry = {"id": event.id, "key": event.key, "event": event.body}
-                pipeline.xadd(self._stream, entry, maxlen=self._max_length)  # type: ignore[arg-type]
+                pipeline.xadd(self._stream, entry, maxlen=self._max_length)  # type: ignore[arg-type] # its dict is invariant
             pipeline.execute()
 
     def close(self) -> None:

@@ -35,7 +35,7 @@ class Right(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.answer(200 if self.path == "/u/abcdef" else 404, self.page)
 
-    do_HEAD = do_OPTIONS = do_GET  # noqa: N815
+    do_HEAD = do_OPTIONS = do_GET  # noqa: N815 - http.server's names
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
@@ -57,7 +57,7 @@ class UnsubscribesOnSecondGet(Right):
         text = self.page if len(self.seen) == 1 else f"{self.page} You have left already"
         self.answer(200 if self.path == "/u/abcdef" else 404, text)
 
-    do_HEAD = do_OPTIONS = do_GET  # noqa: N815
+    do_HEAD = do_OPTIONS = do_GET  # noqa: N815 - http.server's names
 
 
 class RedirectsThePost(Right):

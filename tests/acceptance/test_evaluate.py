@@ -56,16 +56,9 @@ WORLD: Mapping[str, Any] = {
 AS_OF = ("--as-of", "2024-06-01")
 
 
-def write(world: Mapping[str, Any], root: Path) -> Path:
-    root.mkdir()
-    engine.write_project(world, root)
-    engine.record(world, root)
-    return root
-
-
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(WORLD, tmp_path_factory.mktemp("evaluate") / "project")
+    return engine.write(WORLD, tmp_path_factory.mktemp("evaluate") / "project")
 
 
 @pytest.fixture
@@ -187,7 +180,7 @@ def test_the_same_run_writes_the_same_bytes_with_any_number_of_threads(
 
 def test_a_large_audience_is_the_same_bytes_with_any_number_of_threads(tmp_path: Path) -> None:
     """Larger than what one thread sorts or writes at once."""
-    root = write({**WORLD, "profiles": [], "facts": []}, tmp_path / "large")
+    root = engine.write({**WORLD, "profiles": [], "facts": []}, tmp_path / "large")
     query = (
         "SELECT (i * 7919) % 400009 AS id, 'p' || i || '@example.com' AS email, i % 60 AS age FROM range(400000) t(i)"
     )
@@ -239,7 +232,7 @@ def test_a_project_without_campaigns_still_counts_its_people(project: Path, here
 
 
 def test_nobody_at_all_is_a_population_of_none(tmp_path: Path, here_json: Run) -> None:
-    root = write({**WORLD, "profiles": [], "facts": []}, tmp_path / "empty")
+    root = engine.write({**WORLD, "profiles": [], "facts": []}, tmp_path / "empty")
     result = here_json("evaluate", *AS_OF, "--out", "out", cwd=root)
     assert result["population"] == 0
     assert all({c["included"], *c["excluded"].values()} == {0} for c in result["campaigns"])
@@ -261,7 +254,7 @@ def test_keys_are_ordered_by_value_where_they_are_integers_and_by_bytes_where_th
             "control_groups": {},
             "campaigns": {"all_of_them": {"channel": "email"}},
         }
-        root = write(world, tmp_path / kind)
+        root = engine.write(world, tmp_path / kind)
         here("evaluate", "--out", "out", cwd=root)
         found = [row[0] for row in rows(root / "out" / "all_of_them.parquet")]
         assert found == sorted(given, key=lambda key: key if isinstance(key, int) else key.encode())

@@ -37,13 +37,6 @@ WORLD: Mapping[str, Any] = {
 AS_OF = ("--as-of", "2024-06-01")
 
 
-def write(world: Mapping[str, Any], root: Path) -> Path:
-    root.mkdir()
-    engine.write_project(world, root)
-    engine.record(world, root)
-    return root
-
-
 def rows(file: Path) -> list[Any]:
     return duckdb.read_parquet(str(file)).fetchall()
 
@@ -72,7 +65,7 @@ def test_three_hundred_campaigns_at_once_are_what_a_few_at_a_time_are(tmp_path: 
         "segments": segments,
         "campaigns": campaigns,
     }
-    project = engine.loaded_project(write(world, tmp_path / "many"))
+    project = engine.loaded_project(engine.write(world, tmp_path / "many"))
     names = list(campaigns)
     some = [names[120:131], names[247:258]]
     together = decided(project, names, {name for chosen in some for name in chosen})
@@ -115,7 +108,7 @@ def test_an_in_list_of_a_hundred_thousand_values(tmp_path: Path) -> None:
             "not_texts": {"channel": "email", "audience": {"exclude": ["texts"]}},
         },
     }
-    project = engine.loaded_project(write(world, tmp_path / "long"))
+    project = engine.loaded_project(engine.write(world, tmp_path / "long"))
     counts = engine.evaluated(project, WORLD["as_of"], list(world["campaigns"]), None)
     left_out = {name: found["not_in_audience"] for name, found in counts.items()}
     assert left_out == {
@@ -143,7 +136,7 @@ def test_a_segment_nested_thirty_deep(tmp_path: Path) -> None:
             "the_others": {"channel": "email", "audience": {"include": ["s29"]}},
         },
     }
-    project = engine.loaded_project(write(world, tmp_path / "deep"))
+    project = engine.loaded_project(engine.write(world, tmp_path / "deep"))
     counts = engine.evaluated(project, WORLD["as_of"], list(world["campaigns"]), None)
     minors = sum(age < 18 for age in AGES)
     assert {name: found["not_in_audience"] for name, found in counts.items()} == {
@@ -184,7 +177,7 @@ def test_columns_may_be_called_anything(tmp_path: Path, here_json: Run) -> None:
         },
         "campaigns": {"c": {"channel": "email", "audience": {"include": ["some"]}}},
     }
-    root = write(world, tmp_path / "odd")
+    root = engine.write(world, tmp_path / "odd")
     result = here_json("evaluate", *AS_OF, "--out", "out", "--sample", "1", cwd=root)
     assert result["campaigns"][0]["included"] == 4
     assert rows(root / "out" / "c.parquet") == [(f"it's {n}", f"{n}@x.org") for n in range(4, 8)]

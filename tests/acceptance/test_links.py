@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -34,6 +35,11 @@ def project(tmp_path: Path) -> Path:
 
 def opened(url: str) -> Link:
     return tokens.open_link(tokens.Sealer(tokens.read_keys(KEY), "link"), url.rpartition("/")[2])
+
+
+def write_links(root: Path, audience: Path, out: Path, **also: Any) -> int:
+    project = loader.load(root, plugins.load())
+    return audience_links.write_links(project, project.campaigns["hello"], tokens.read_keys(KEY), audience, out, **also)
 
 
 def test_a_profile_s_links_hold_what_was_named_at_sending(project: Path, maysend_json: Any) -> None:
@@ -141,23 +147,68 @@ def test_an_audience_s_links_are_those_of_each_profile(
     assert again.read_bytes() == out.read_bytes()
 
 
-def test_many_people_s_links_stay_in_order(project: Path, tmp_path: Path) -> None:
-    audience, out, number = tmp_path / "hello.parquet", tmp_path / "links.parquet", 120_001
+@pytest.mark.parametrize("number", [15_001, 45_001])
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_many_people_s_links_stay_in_order(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, ending: str
+) -> None:
+    """In one process, and in several."""
+    audience, out = tmp_path / f"hello.{ending}", tmp_path / "links.parquet"
     duckdb.sql(
         f"COPY (SELECT range AS id, 'p' || range || '@example.com' AS address FROM range({number})) TO '{audience}'"
     )
-    loaded = loader.load(project, plugins.load())
+    monkeypatch.setattr(audience_links, "ROWS", 5_000)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
     seen: list[tuple[int, int]] = []
-    keys = tokens.read_keys(KEY)
-    written = audience_links.write_links(
-        loaded, loaded.campaigns["hello"], keys, audience, out, progress=lambda *so_far: seen.append(so_far)
-    )
+    written = write_links(project, audience, out, progress=lambda *so_far: seen.append(so_far))
     assert written == number
-    assert seen == [(50_000, number), (100_000, number), (number, number)]
+    assert seen == [*((done, number) for done in range(5_000, number, 5_000)), (number, number)]
     rows = duckdb.sql(f"SELECT id, unsubscribe_url FROM '{out}'").fetchall()
-    assert [key for key, _ in rows] == list(range(number))
-    for key in (0, 49_999, 50_000, 120_000):
+    assert [int(key) for key, _ in rows] == list(range(number))
+    for key in (0, 4_999, 5_000, number - 1):
         assert opened(rows[key][1]) == Link("email", "hello", (), str(key), f"p{key}@example.com")
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_any_text_may_be_a_key_or_an_address(project: Path, tmp_path: Path, ending: str) -> None:
+    audience, out = tmp_path / f"hello.{ending}", tmp_path / f"links.{ending}"
+    odd = [
+        '"',
+        'a"b',
+        ",",
+        "a,b",
+        "a\nb",
+        "a\r\nb",
+        "'",
+        "\\",
+        "\\N",
+        " spaced ",
+        "{token}",
+        "007",
+        "日本😀",
+        "x" * 500,
+    ]
+    people = [*zip(odd, reversed(odd), strict=True)]
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE people (id VARCHAR, address VARCHAR)")
+        connection.executemany("INSERT INTO people VALUES (?, ?)", people)
+        connection.execute(f"COPY people TO '{audience}'")
+    write_links(project, audience, out)
+    if ending == "csv":
+        written = duckdb.read_csv(str(out), all_varchar=True, quotechar='"', escapechar='"', strict_mode=True)
+    else:
+        written = duckdb.read_parquet(str(out))
+    found = written.project("id, address, unsubscribe_url").fetchall()
+    assert [row[:2] for row in found] == people
+    assert [opened(url) for *_, url in found] == [Link("email", "hello", (), *one) for one in people]
+
+
+def test_nobody_s_links_are_columns_without_rows(project: Path, tmp_path: Path) -> None:
+    audience, out = tmp_path / "hello.parquet", tmp_path / "links.parquet"
+    duckdb.sql(f"COPY (SELECT range AS id, 'p' AS address FROM range(0)) TO '{audience}'")
+    assert write_links(project, audience, out) == 0
+    assert duckdb.read_parquet(str(out)).columns[:3] == ["id", "address", "unsubscribe_url"]
+    assert duckdb.read_parquet(str(out)).fetchall() == []
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_nothing_but_post_ever_changes_anything(server: Server, client: httpx.Cl
     """Every route the application has, found by itself, with valid tokens in every place for one."""
     with open_ledger(server.ledger, server.root) as ledger:
         site = open_site(load(server.root), plugins.load(), ledger, tokens.read_keys(KEY))
-        routes = [route.path for route in create(site, ledger).routes]  # type: ignore[attr-defined]
+        routes = [route.path for route in create(site, ledger).routes]  # type: ignore[attr-defined] # all are Routes
     assert {"/u/{token:path}", "/p/{token:path}"} <= set(routes)
     before = server.events()
     for route in routes:

@@ -32,7 +32,7 @@ def test_a_server_restarted_in_mid_commit_loses_nothing(
         return record(connection, facts, retried=retried, **options)
 
     monkeypatch.setattr(recording, "record", watched)
-    random = Random(restarts)  # noqa: S311
+    random = Random(restarts)
     with private_postgres.running() as server, open_ledger(server.url, tmp_path, create=True) as ledger:
         people = _People(ledger)
         threads = [threading.Thread(target=people.leave, args=(number,)) for number in range(4)]

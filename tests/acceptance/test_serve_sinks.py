@@ -144,7 +144,7 @@ def test_a_webhook_that_times_out_for_an_hour_slows_neither_the_pages_nor_anothe
                     if minute % 20 == 0:
                         while not trying:
                             clock.let_pass(1)
-                        eventually(lambda expected=20 + minute: len(lines(tmp_path / "events.jsonl")) == expected, 5)  # type: ignore[misc]
+                        eventually(lambda expected=20 + minute: len(lines(tmp_path / "events.jsonl")) == expected, 5)  # type: ignore[misc] # a default
                 assert clock.now >= 3600
                 assert endpoint.posted == []
                 assert attempts > 100

@@ -201,7 +201,7 @@ def test_a_server_killed_in_the_middle_loses_nothing(
     process = deliver(project)
     try:
         for part in (0.2, 0.5):
-            eventually(lambda until=part * COUNT: seq(project, receiver.type) > until, 600, 0.3)  # type: ignore[misc]
+            eventually(lambda until=part * COUNT: seq(project, receiver.type) > until, 600, 0.3)  # type: ignore[misc] # a default
             server.kill()
             time.sleep(25 if receiver.type == "kafka" else 2)  # longer than the producer waits for its brokers
             server.start()
@@ -218,7 +218,7 @@ def test_delivery_killed_in_the_middle_loses_nothing(kind: str, project: Path) -
     recorded = record(project, {"type": kind, **receiver.settings})
     for part in (0.1, 0.4):
         process = deliver(project)
-        eventually(lambda until=part * COUNT: seq(project, kind) > until, 600, 0.3)  # type: ignore[misc]
+        eventually(lambda until=part * COUNT: seq(project, kind) > until, 600, 0.3)  # type: ignore[misc] # a default
         process.kill()
         process.wait()
     process = deliver(project)

@@ -26,6 +26,7 @@ from engine import loaded_plugins, loaded_project, record, write_project
 from maysend import runner
 from maysend.backends.duckdb import DuckDB
 from maysend.errors import InvalidProjectError
+from maysend.targeting.deciding import passed
 from maysend.trees import column, named
 from spark_cluster import EXECUTORS, Cluster, Interpreted, cluster, decisions, session
 
@@ -301,9 +302,9 @@ def test_one_changed_line_runs_a_project_on_a_cluster(spark: Cluster, store: Pat
 def test_a_plan_scans_the_profiles_once(running: SparkSession, store: Path) -> None:
     """Spark's own plan of what decides all campaigns of a channel has one scan of the profile table."""
     project, as_of = replace(loaded_project(store), engine=None), datetime.fromisoformat("1998-07-01T00:00:00+00:00")
-    with runner.opened(project, as_of, loaded_plugins(), session=Interpreted(running)) as run:  # type: ignore[arg-type]
+    with runner.opened(project, as_of, loaded_plugins(), session=Interpreted(running)) as run:  # type: ignore[arg-type] # stands in
         for plan in run.plans(runner.chosen(project, ())):
-            shown = run.backend.plan_of(plan.passed())  # type: ignore[attr-defined]
+            shown = run.backend.plan_of(passed(plan))  # type: ignore[attr-defined] # Spark's own
             scans = re.findall(r"Location: \w+ \[([^\]]*)\]", shown)
             assert len(scans) > 1
             assert sum(scan.endswith("/profiles.parquet") for scan in scans) == 1

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maysend import loader, plugins
-from maysend.contradictions import contradictions
+from maysend.declarations.contradictions import contradictions
+from maysend.declarations.meaning import offline_problems
 from maysend.errors import Problem
-from maysend.meaning import offline_problems
 from maysend.moments import Clock
 
 CONFIG = Path(__file__).parents[2] / "config"

@@ -28,17 +28,18 @@ def _params(kind: str) -> list[Any]:
     ]
 
 
-@pytest.fixture(scope="module", params=["oracle", "engine"])
+@pytest.fixture(scope="module", params=["oracle", "engine", "roster"])
 def decide(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Decide:
-    """Decisions by campaign and key (as text), from one of the two evaluators."""
+    """Decisions by campaign and key (as text), from the oracle, from the engine, and from the engine by a roster."""
     if request.param == "oracle":
         return lambda world: {
             campaign: {str(key): reason for key, reason in reasons.items()}
             for campaign, reasons in oracle.decide(world).items()
         }
-    from engine import decisions
+    from engine import decisions, decisions_with_roster
 
-    return lambda world: decisions(world, tmp_path_factory.mktemp("project"))
+    by = decisions if request.param == "engine" else decisions_with_roster
+    return lambda world: by(world, tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture(scope="module")

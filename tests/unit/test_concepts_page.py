@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from maysend import loader, plugins
-from maysend.contradictions import contradictions
-from maysend.meaning import offline_problems
+from maysend.declarations.contradictions import contradictions
+from maysend.declarations.meaning import offline_problems
 from maysend.moments import Clock
 from maysend.status import CHANNEL, Standing, statuses
 from maysend.targeting.reads import INCLUDED

@@ -14,7 +14,7 @@ import engine
 import oracle
 from drawing import worlds
 from maysend import loader, plugins
-from maysend.contradictions import contradictions
+from maysend.declarations.contradictions import contradictions
 
 CASES = yaml.safe_load(
     (Path(__file__).parents[1] / "cases" / "declarations" / "contradictions.yaml").read_text("utf-8")

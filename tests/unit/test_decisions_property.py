@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, seed, settings
 
 import oracle
 from drawing import World, worlds
-from engine import decisions, loaded_plugins, record, write_project
+from engine import decisions, decisions_with_roster, loaded_plugins, record, write_project
 from maysend import loader, runner
 from maysend.addresses import normalizer
 from maysend.errors import InvalidProjectError, Problem
@@ -22,6 +22,7 @@ from maysend.preferences import Preferences
 from maysend.tokens import Link
 
 Property = Callable[[World], None]
+Decide = Callable[[World, Path], dict[str, dict[str, str]]]
 ROUND = 10
 """Worlds drawn from one seed; from the eleventh on, hypothesis would mostly vary those that it has drawn."""
 
@@ -45,6 +46,17 @@ def test_engine_decides_as_the_oracle(number: int) -> None:
 @pytest.mark.parametrize("number", range(1000, 1000 + 1000 // ROUND))
 def test_engine_decides_as_the_oracle_at_length(number: int) -> None:
     draw(number, compare)
+
+
+@pytest.mark.parametrize("number", range(400, 402))
+def test_a_roster_changes_no_decision(number: int) -> None:
+    draw(number, compare_with_roster)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("number", range(402, 412))
+def test_a_roster_changes_no_decision_at_length(number: int) -> None:
+    draw(number, compare_with_roster)
 
 
 @pytest.mark.parametrize("number", range(100, 103))
@@ -133,11 +145,16 @@ def compare(world: World) -> None:
     assert decided == by_oracle(world)
 
 
-def by_engine(world: World) -> tuple[World, dict[str, dict[str, str]]]:
+def compare_with_roster(world: World) -> None:
+    world, decided = by_engine(world, decisions_with_roster)
+    assert decided == by_oracle(world)
+
+
+def by_engine(world: World, decide: Decide = decisions) -> tuple[World, dict[str, dict[str, str]]]:
     """What the engine decides, and the world without the audiences that it refused because nobody can be in them."""
     try:
         with tempfile.TemporaryDirectory() as directory:
-            return world, decisions(world, Path(directory))
+            return world, decide(world, Path(directory))
     except InvalidProjectError as error:
         return by_engine(without_empty_audiences(world, error.problems))
 

@@ -45,7 +45,7 @@ def _mail(place: int) -> str:
 
 
 def answered(ledger: Ledger, keys: list[str]) -> None:
-    random = Random(4)  # noqa: S311
+    random = Random(4)
     facts = []
     for _ in range(400):
         channel = random.choice(list(GROUPS))

@@ -191,9 +191,9 @@ BOUNCE = {
     ("message", "reports"),
     [
         (BOUNCE, [Report("a@example.com", "bounced", "smtp; 550 5.1.1 unknown", AT)]),
-        (BOUNCE | {"bounce": BOUNCE["bounce"] | {"bounceType": "Transient"}}, []),  # type: ignore[operator]
+        (BOUNCE | {"bounce": BOUNCE["bounce"] | {"bounceType": "Transient"}}, []),  # type: ignore[operator] # JSON
         (
-            BOUNCE | {"bounce": BOUNCE["bounce"] | {"bounceSubType": "OnAccountSuppressionList"}},  # type: ignore[operator]
+            BOUNCE | {"bounce": BOUNCE["bounce"] | {"bounceSubType": "OnAccountSuppressionList"}},  # type: ignore[operator] # JSON
             [Report("a@example.com", "dropped", "smtp; 550 5.1.1 unknown", AT)],
         ),
         (
@@ -217,7 +217,7 @@ def test_ses_reports_what_is_final(message: Any, reports: list[Report], version:
 
 def test_ses_confirms_a_declared_topic(fetched: list[str]) -> None:
     url = "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription"
-    confirmation = sns("", Type="SubscriptionConfirmation", SubscribeURL=url, Token="t")  # noqa: S106
+    confirmation = sns("", Type="SubscriptionConfirmation", SubscribeURL=url, Token="t")  # noqa: S106 - no secret
     assert parse("ses", {"topics": [TOPIC]}, {}, confirmation) == []
     assert fetched == [CERTIFICATE, url]
 

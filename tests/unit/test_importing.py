@@ -139,7 +139,7 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing(
     project: Project, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(answers, "PART", 3)
-    random = Random(1)  # noqa: S311
+    random = Random(1)
     imported(project, ledger, {"profile": "1", "group": "offers"}, {"profile": "2"})
     rows = [
         {
@@ -158,7 +158,7 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing(
 
 
 def test_what_is_exported_can_be_imported(project: Project, ledger: Ledger, tmp_path: Path) -> None:
-    random = Random(2)  # noqa: S311
+    random = Random(2)
     facts = [
         Fact(
             channel="email",
@@ -231,7 +231,7 @@ def test_a_row_of_another_width_is_refused(project: Project, ledger: Ledger) -> 
 
 
 def test_more_rows_than_memory_holds_are_sorted() -> None:
-    random = Random(3)  # noqa: S311
+    random = Random(3)
     items = [(random.randrange(50), number, f"{number}") for number in range(1_000)]
     assert list(sort(items, run=7)) == sorted(items)
 

@@ -46,7 +46,7 @@ def newcomer(*groups: str, **fields: object) -> Link:
     """A link to somebody who never answered."""
     number = next(NEWCOMERS)
     link = Link("email", "daily", groups, str(number), f"{number}@example.com")
-    return replace(link, **fields)  # type: ignore[arg-type]
+    return replace(link, **fields)  # type: ignore[arg-type] # fields by name
 
 
 def form_of(preferences: Preferences, link: Link) -> Form:

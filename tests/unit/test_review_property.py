@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from drawing import World, worlds
 from engine import loaded_plugins, record, write_project
-from maysend import meaning, runner
+from maysend import runner
+from maysend.declarations import meaning
 from maysend.errors import InvalidProjectError
 from maysend.model import Project
 from maysend.moments import Clock

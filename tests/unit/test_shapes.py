@@ -15,10 +15,10 @@ from jsonschema import Draft202012Validator
 from maysend import ChannelType, documents
 from maysend.columns import DECLARED
 from maysend.conditions import WEEKDAYS
+from maysend.declarations.shapes import Shapes
 from maysend.operators import OPERATORS
 from maysend.plugins import REGISTERED, Plugins
 from maysend.schemas import KINDS, schema
-from maysend.shapes import Shapes
 
 CASES = yaml.safe_load((Path(__file__).parents[1] / "cases" / "declarations" / "shapes.yaml").read_text("utf-8"))
 

@@ -19,7 +19,7 @@ from maysend.ledger import Ledger, Subject, open_ledger
 
 
 def facts(count: int, seed: int = 0, people: int = 50) -> list[Fact]:
-    random = Random(seed)  # noqa: S311
+    random = Random(seed)
     return [
         Fact(
             channel=random.choice(["email", "sms"]),
@@ -36,7 +36,7 @@ def facts(count: int, seed: int = 0, people: int = 50) -> list[Fact]:
 
 def landed(ledger: Ledger, directory: Path) -> tuple[int, list[tuple[Any, ...]]]:
     with DuckDB() as backend:
-        seq = snapshot.land(ledger, backend, directory, "answers")
+        seq = snapshot.land(ledger, backend, directory, "answers").seq
         return seq, sorted(backend.rows(exp.select(*snapshot.COLUMNS).from_("answers")))
 
 

@@ -42,5 +42,5 @@ def test_in_sql(case: StatusCase, backend: DuckDB, tmp_path: Path) -> None:
             for name, (word, bit) in slots.items():
                 shown[channel if name == CHANNEL else name] = "subscribed" if held[word] & bit else "unsubscribed"
             if held[suppressed[0]] & suppressed[1]:
-                shown.setdefault("suppressed", []).append(channel)  # type: ignore[attr-defined]
+                shown.setdefault("suppressed", []).append(channel)  # type: ignore[attr-defined] # a list among texts
     assert found == {profile: dict(expected) for profile, expected in case.expected.items()}

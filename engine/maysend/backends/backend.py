@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from sqlglot import exp
 
@@ -23,11 +23,10 @@ if TYPE_CHECKING:
 class Backend(Engine, Protocol):
     """An engine of plans that also opens sources, takes rows in, and writes files.
 
-    ``local`` is DuckDB in this process, which reads the ledger for every engine. ``partitions`` says that audiences are
-    written together, a directory for each campaign. ``spent`` has the seconds that some of its tables took.
+    ``local`` is DuckDB in this process, which reads the ledger for every engine. ``spent`` has the seconds that some of
+    its tables took.
     """
 
-    partitions: bool
     spent: dict[str, float]
 
     @property
@@ -39,8 +38,8 @@ class Backend(Engine, Protocol):
         Raises SourceError where it is missing, broken, or not as declared.
         """
 
-    def settle(self) -> None:
-        """Called when every source is open: what is slow to read twice is read once."""
+    def settle(self, but: Container[str] = ()) -> None:
+        """Called when every source is open: what is slow to read twice is read once, all ``but`` some."""
 
     def check_sources(self) -> None:
         """Raises SourceError where a source is not what it was when it was opened."""
@@ -65,6 +64,11 @@ class Backend(Engine, Protocol):
 
     def write(self, query: exp.Query, file: Path) -> None:
         """Write a query's rows to a Parquet or CSV file, by its ending, in the query's order."""
+
+
+@runtime_checkable
+class Partitioning(Protocol):
+    """A backend that writes audiences together, a directory for each campaign."""
 
     def write_partitioned(self, query: exp.Query, by: str, directory: Path) -> dict[str, str]:
         """Write rows to ``directory/<by>=<value>/``, ordered by ``by`` and the first column; what tells each value's

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
@@ -53,6 +53,7 @@ _AS_WRITTEN = "SET disabled_optimizers = 'join_order,build_side_probe_side'"
 """Every query of a plan is written with the small table on the right of a join; an estimate would only get it wrong."""
 _JSON = (".json", ".jsonl", ".ndjson", ".json.gz")
 _NULL = "\\N"
+_PARQUET = {"compression": "zstd"}
 
 
 class DuckDB:
@@ -71,8 +72,6 @@ class DuckDB:
         """Seconds, by the temporary table that they made; ``file`` is for those written."""
         for setting in ("SET TimeZone = 'UTC'", "SET enable_progress_bar = false", _AS_WRITTEN):
             self._connection.execute(setting)
-
-    partitions = False
 
     def __enter__(self) -> DuckDB:
         return self
@@ -106,10 +105,10 @@ class DuckDB:
         except SourceError as error:
             raise SourceError(self._located(str(error), source)) from None
 
-    def settle(self) -> None:
+    def settle(self, but: Container[str] = ()) -> None:
         """Read every source that is no Parquet once, into a temporary table, for all the queries to come."""
         for name, (source, _) in self._opened.items():
-            if not (is_csv(source.path) or source.path.endswith((".sql", *_JSON))):
+            if name in but or not (is_csv(source.path) or source.path.endswith((".sql", *_JSON))):
                 continue
             landed = f"{name} as read"
             self._connection.execute("RESET disabled_optimizers")
@@ -118,6 +117,10 @@ class DuckDB:
             finally:
                 self._connection.execute(_AS_WRITTEN)
             self.view(name, exp.select("*").from_(_identifier(landed)))
+
+    def stamp(self, name: str) -> list[Any]:
+        """What tells the files of an opened source from any later ones, as JSON has it."""
+        return [list(one) if isinstance(one, tuple) else one for one in self._opened[name][1]]
 
     def check_sources(self) -> None:
         """Raises SourceError where a file is not what it was when it was opened: then nothing read is of one piece."""
@@ -210,18 +213,17 @@ class DuckDB:
     def take(self, name: str) -> None:
         """Nothing: it is here already."""
 
-    def write_partitioned(self, query: exp.Query, by: str, directory: Path) -> dict[str, str]:
-        raise NotImplementedError("DuckDB writes a file for each campaign")
+    def write(self, query: exp.Query, file: Path, *, parquet: Mapping[str, str | int] = _PARQUET) -> None:
+        """Write a query's rows to a Parquet or CSV file, by its ending, in the query's order.
 
-    def write(self, query: exp.Query, file: Path) -> None:
-        """Write a query's rows to a Parquet or CSV file, by its ending, in the query's order."""
+        ``parquet`` are the options of DuckDB's ``COPY`` to a Parquet file.
+        """
         try:
             with self._timed("file"):
-                relation = self._connection.sql(query.sql("duckdb"))
                 if file.suffix == ".csv":
-                    relation.write_csv(str(file), header=True)
+                    self._connection.sql(query.sql("duckdb")).write_csv(str(file), header=True)
                 else:
-                    relation.write_parquet(str(file), compression="zstd")
+                    self._connection.execute(_copied(query, file, {"format": "parquet", **parquet}).sql("duckdb"))
         except duckdb.Error as error:
             if str(file) in str(error):
                 reason = line(str(error)).rpartition(": ")[2]
@@ -274,7 +276,7 @@ class DuckDB:
         found = []
         for file in self._files(source):
             stat = os.stat(file)
-            found.append((file, stat.st_ino, stat.st_size, stat.st_mtime_ns))
+            found.append((os.path.realpath(file), stat.st_ino, stat.st_size, stat.st_mtime_ns))
         return found
 
     def _check_columns(self, source: Source) -> None:
@@ -319,6 +321,17 @@ class DuckDB:
 def _fetched(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
     while rows := result.fetchmany(10_000):
         yield from rows
+
+
+def _copied(query: exp.Query, file: Path, options: Mapping[str, str | int]) -> exp.Copy:
+    return exp.Copy(
+        this=exp.Subquery(this=query),
+        kind=False,
+        files=[exp.Literal.string(str(file))],
+        params=[
+            exp.CopyParameter(this=exp.Var(this=name), expression=exp.convert(value)) for name, value in options.items()
+        ],
+    )
 
 
 def _identifier(name: str) -> exp.Identifier:

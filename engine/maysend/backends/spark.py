@@ -7,7 +7,7 @@ worker that is lost takes nothing with it, and no query drags along how its tabl
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC
 from functools import partial
 from pathlib import Path
@@ -50,8 +50,6 @@ class Spark:
     Use as a context manager.
     """
 
-    partitions = True
-
     def __init__(self, session: SparkSession, shared: Path, memory: str | None = None) -> None:
         self.local = DuckDB(memory)
         self.spent: dict[str, float] = {}
@@ -81,7 +79,7 @@ class Spark:
             frame.createOrReplaceTempView(quoted(name))
             return columns_of(frame.schema)
 
-    def settle(self) -> None:
+    def settle(self, but: Container[str] = ()) -> None:
         """Nothing: what is read twice is cached already."""
 
     def check_sources(self) -> None:
@@ -129,7 +127,7 @@ class Spark:
             for row in frame.toLocalIterator(prefetchPartitions=True):
                 yield plain(row)
 
-    def in_order(self, name: str, column: str) -> bool:  # noqa: ARG002
+    def in_order(self, name: str, column: str) -> bool:  # noqa: ARG002 - DuckDB looks
         """Never: the rows of a cluster have no order."""
         return False
 

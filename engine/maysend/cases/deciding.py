@@ -12,10 +12,12 @@ from datetime import datetime
 
 from sqlglot import exp
 
-from .. import assembly, explain
+from .. import explain
 from ..columns import LEDGER_EVENT
+from ..declarations import assembly
 from ..explain import Explanation
 from ..model import Campaign, Project
+from ..targeting.deciding import decisions
 from ..targeting.plan import Asked
 from ..targeting.reads import INCLUDED
 from ..targeting.stages import REASONS
@@ -159,7 +161,7 @@ def _reasons(
     for plan in world.run.decided(asking):
         words = [f"s{stage}_{word}" for word in range(plan.words) for stage in range(len(REASONS))]
         rows = world.run.backend.rows(
-            exp.select(column("key"), *map(column, words)).from_(plan.decisions().subquery("d"))
+            exp.select(column("key"), *map(column, words)).from_(decisions(plan).subquery("d"))
         )
         for index, one in enumerate(plan.asked):
             question, _, wanted = by_asked[id(one)]

@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from .. import documents
+from ..declarations.shapes import Shapes
 from ..documents import Document
 from ..errors import Problem, did_you_mean
 from ..events import Fact
@@ -17,7 +18,6 @@ from ..importing.rows import RowReader
 from ..model import Project
 from ..moments import Clock
 from ..plugins import Plugins
-from ..shapes import Shapes
 from ..where import Path as KeyPath
 from .tables import PROFILES, SENDS, Row, Tables, event_of, lists, sources, stored, tables
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "validate": "Show every problem of the declarations.",
     "evaluate": "Say for every campaign who may be sent it, and why the others may not.",
     "diff": "Say what a change to the declarations does to people, and which line is why.",
+    "roster": "Keep addresses and answers worked out, so that later runs are faster.",
     "explain": "Say of one profile which checks it passed and failed.",
     "unsubscribe": "Record that somebody leaves a channel or a group.",
     "resubscribe": "Record that somebody returns to a channel or a group.",

@@ -12,7 +12,8 @@ from typing import Any
 import click
 from rich.console import Console
 
-from .. import cases, meaning, plugins
+from .. import cases, plugins
+from ..declarations import meaning
 from ..errors import InvalidProjectError, MaysendError, UnknownNameError
 from ..explain import Explanation
 from .options import CHECKS, json_option, load, print_json, progress, project_option

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from .. import loader, plugins
-from ..contradictions import contradictions
+from ..declarations.contradictions import contradictions
 from ..errors import Problem
 from ..model import Project
 from .options import json_option, prefix, print_json, project_option
@@ -66,7 +66,7 @@ def _meaning(project: Project, loaded: plugins.Plugins, *, offline: bool) -> tup
     """The third pass, and what it skipped; without ``offline`` it reads the data and the ledger."""
     now = datetime.now(UTC)
     if offline:
-        from ..meaning import offline_problems
+        from ..declarations.meaning import offline_problems
         from ..moments import Clock
 
         return offline_problems(project, Clock(now, ZoneInfo(project.timezone)))

@@ -17,7 +17,8 @@ from ..model import Campaign
 from ..runner import Run
 from ..targeting import reads
 from ..targeting.behaviour import Events
-from ..targeting.coding import WORD_BITS
+from ..targeting.deciding import decisions
+from ..targeting.lookups import WORD_BITS
 from ..targeting.plan import Plan
 from ..targeting.stages import REASONS
 from ..targeting.tables import SENDS, event_table
@@ -158,7 +159,7 @@ def _keep(run: Run, plan: Plan, name: str, first: int) -> None:
     words = [column(f"s{_LAST}_{word}") for word in range(plan.words)]
     some = exp.or_(*(exp.NEQ(this=word.copy(), expression=number(0)) for word in words))
     kept = [named(word, f"w{first + place}") for place, word in enumerate(words)]
-    everyone = plan.decisions().subquery("d", copy=False)
+    everyone = decisions(plan).subquery("d", copy=False)
     run.backend.create(name, exp.select(column("key"), *kept).from_(everyone, copy=False).where(some))
 
 

@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from .. import meaning, runner
+from .. import runner
+from ..declarations import meaning
 from ..errors import InvalidProjectError, Problem
 from ..events import isoformat
 from ..guards import Tripped, guards_of, tripped

@@ -93,7 +93,7 @@ class Lineup:
         for chunk in self._chunks():
             asked = [self._asked[number] for number in chunk]
             clock = Clock(run.clock.as_of, ZoneInfo(asked[0].project.timezone))
-            for plan in replace(run, clock=clock).decided(asked):
+            for plan in replace(run, clock=clock).decided(asked, addresses=False):
                 yield plan, [numbers[id(one)] for one in plan.asked]
 
     def _chunks(self) -> Iterator[list[int]]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from .. import assembly, references
+from ..declarations import assembly, references
+from ..declarations.shapes import Shapes
 from ..documents import Document
 from ..errors import Problem
 from ..loader import FOLDERS, PROJECT_FILE
 from ..model import Project
 from ..plugins import Plugins
-from ..shapes import Shapes
 from . import changes
 from .changes import Change, Documents
 

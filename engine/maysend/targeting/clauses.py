@@ -14,8 +14,10 @@ from typing import Literal
 
 from sqlglot import exp
 
-from .coding import Predicate, is_coded
+from ..trees import written
+from .coding import is_coded
 from .features import Feature
+from .lookups import Predicate
 
 E = exp.Expr
 Wanted = Literal["true", "false", "not true", "not false"]
@@ -46,7 +48,7 @@ def split(
     layers: list[int] = []
 
     def ask(part: Predicate) -> None:
-        key = (part.stage, part.test.sql(), part.layer)
+        key = (part.stage, written(part.test), part.layer)
         before = found.get(key)
         found[key] = replace(part, mask=part.mask | before.mask) if before else part
 
@@ -116,7 +118,7 @@ def _guarded(test: exp.Case) -> tuple[E, E] | None:
 
 
 def _is_known(test: E) -> bool:
-    return isinstance(test, exp.Coalesce) and [one.sql() for one in test.expressions] == ["FALSE"]
+    return isinstance(test, exp.Coalesce) and [written(one) for one in test.expressions] == ["FALSE"]
 
 
 def _part(test: E, wanted: Wanted) -> E:

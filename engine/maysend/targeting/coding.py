@@ -1,4 +1,4 @@
-"""Features coded as small integers, and lookups that say of each code which campaigns it lets pass.
+"""Features coded as small integers, for lookups.
 
 A predicate on one feature splits its values into buckets; one representative per bucket stands for all of them, and
 the predicate's own SQL is run over the representatives. A predicate on several features, or one that compares with no
@@ -17,16 +17,15 @@ from typing import Any
 from sqlglot import exp
 
 from ..columns import NUMBERS, TIMES
-from ..trees import cast, column, missing, named, number, select, small, table
+from ..trees import cast, column, missing, named, select, small, table, written
 from . import buckets
 from .features import Feature
+from .lookups import Code, Predicate
 
 E = exp.Expr
-FULL = (1 << 63) - 1
-WORD_BITS = 63
 _PACKED = 8
 _MOST_CUTS = 1000
-_CASES = 6
+_CASES = 2
 _WIDEST = 20_000
 _ORDERS = (exp.GT, exp.GTE, exp.LT, exp.LTE)
 _BELOW = (exp.LT, exp.GTE)
@@ -39,85 +38,6 @@ Constants = dict[E, set[type[E]]]
 
 Span = tuple[Any, Any]
 """The smallest and the largest value of a feature: whole numbers or dates."""
-
-
-@dataclass(frozen=True, slots=True)
-class Predicate:
-    """A test that the campaigns of ``mask`` make at ``stage`` (an index into the reasons).
-
-    Those of one ``layer`` are parts of a clause for each campaign: any of them must be true.
-    """
-
-    stage: int
-    test: E
-    mask: int
-    layer: int | None = None
-
-    @property
-    def words(self) -> str:
-        """How the columns of a lookup begin that hold such predicates' words."""
-        return f"s{self.stage}" if self.layer is None else f"l{self.layer}"
-
-
-@dataclass(slots=True)
-class Code:
-    """A column of codes: ``expression`` over the base, its representatives, and the predicates they are tried on.
-
-    ``representatives`` selects ``key`` and the feature's column. ``values`` is set where the code comes from joining
-    a table of values (``value``, ``code``) on ``feature``, as ``expression`` then says.
-    """
-
-    name: str
-    expression: E
-    representatives: exp.Query
-    predicates: list[Predicate]
-    feature: str = ""
-    values: exp.Query | None = None
-    key: Sequence[str] = ("code",)
-
-    def lookup(self, full: Sequence[int]) -> tuple[exp.Select, dict[str, list[int]]]:
-        """The lookup's query (``key``, then ``s<stage>_<word>`` and ``l<layer>_<word>``), and which words it has.
-
-        ``full`` has each word's campaigns. A code that is in no audience is left out where every word says so.
-        """
-        tried = select(*map(column, self.key)).from_(self.representatives.subquery("r", copy=False), copy=False)
-        names: dict[str, str] = {}
-        texts = [predicate.test.sql(copy=False) for predicate in self.predicates]
-        for predicate, sql in zip(self.predicates, texts, strict=True):
-            if sql not in names:
-                names[sql] = f"p{len(names)}"
-                truth = exp.Coalesce(this=predicate.test.copy(), expressions=[exp.false()])
-                tried.select(named(truth, names[sql]), copy=False)
-        query = select(*map(column, self.key)).from_(tried.subquery("t", copy=False), copy=False)
-        present: dict[str, list[int]] = {}
-        for words in sorted({predicate.words for predicate in self.predicates}):
-            any_of_them = words.startswith("l")
-            for word, all_ in enumerate(full):
-                told = [
-                    _masked(column(names[sql]), mask, set_by=any_of_them)
-                    for p, sql in zip(self.predicates, texts, strict=True)
-                    if p.words == words and (mask := p.mask >> word * WORD_BITS & FULL)
-                ]
-                if told:
-                    lost = exp.BitwiseXor(this=exp.paren(union(told), copy=False), expression=number(all_))
-                    query.select(named(union(told) if any_of_them else lost, f"{words}_{word}"), copy=False)
-                    present.setdefault(words, []).append(word)
-        if len(present.get("s0", ())) == len(full):
-            some = exp.or_(*(exp.NEQ(this=column(f"s0_{word}"), expression=small(0)) for word in range(len(full))))
-            query = select(exp.Star()).from_(query.subquery("l", copy=False), copy=False).where(some, copy=False)
-        return query, present
-
-    def features(self) -> Iterator[str]:
-        """The columns of the base that the code is made from."""
-        yield from (found.name for found in self.expression.find_all(exp.Column) if not found.table)
-        if self.feature:
-            yield self.feature
-
-
-def _masked(test: E, mask: int, *, set_by: bool) -> E:
-    """The bits of a mask where a test is true (``set_by``), or where it is not."""
-    then, otherwise = (number(mask), small(0)) if set_by else (small(0), number(mask))
-    return exp.Case(ifs=[exp.If(this=test, true=then)], default=otherwise)
 
 
 def is_coded(test: E, features: Mapping[str, Feature], listed: Container[str]) -> bool:
@@ -134,24 +54,6 @@ def searched(test: E) -> Iterator[str]:
         names = {found.name for found in node.find_all(exp.Column)}
         if compared is None and len(names) == 1:
             yield names.pop()
-
-
-def conjunction(words: Sequence[E]) -> E:
-    """Words combined by bitwise and, as a balanced tree."""
-    return _balanced(exp.BitwiseAnd, words)
-
-
-def union(words: Sequence[E]) -> E:
-    """Words combined by bitwise or, as a balanced tree."""
-    return _balanced(exp.BitwiseOr, words)
-
-
-def _balanced(operator: type[exp.Binary], words: Sequence[E]) -> E:
-    if len(words) == 1:
-        return words[0]
-    half = len(words) // 2
-    left, right = (exp.Paren(this=_balanced(operator, part)) for part in (words[:half], words[half:]))
-    return operator(this=left, expression=right)
 
 
 def codes(
@@ -173,18 +75,21 @@ def codes(
         if len(asked) == 1 and asked[0].name in listed:
             way = "listed", {}
         if way:
-            kept = single.setdefault((asked[0].name, way[0]), _Single(asked[0], way[0], spans.get(asked[0].name)))
+            span = asked[0].span or spans.get(asked[0].name)
+            kept = single.setdefault((asked[0].name, way[0]), _Single(asked[0], way[0], span))
             kept.add(predicate, way[1])
         else:
             rest.append(predicate)
     found = [group.code(f"c{index}") for index, group in enumerate(single.values())]
-    return [*found, *_packed(rest, len(found))]
+    return [*found, *truths(rest, len(found))]
 
 
 def _way(test: E, feature: Feature) -> tuple[str, Constants] | None:
     """How a predicate on one feature is coded, and the constants it compares with; None where it cannot be."""
     if feature.type.kind == "boolean":
         return "truth", {}
+    if feature.span:
+        return "itself", {}
     constants: Constants = {}
     ordered = False
     for node, compared in _comparisons(test):
@@ -237,6 +142,8 @@ class _Single:
                 return self._truths(name)
             case "listed":
                 return self._listed(name)
+            case "itself" if self.span:
+                return self._itself(name, self.span[1])
             case "range" if self.span and self.constants and _steps(self.span) < _WIDEST:
                 return self._steps(name, *self.span)
             case "range":
@@ -267,6 +174,12 @@ class _Single:
         rows = exp.union(values, nothing, distinct=False)
         joined = select(column("value"), column("code")).from_(table(listed), copy=False)
         return Code(name, found, rows, self.predicates, self.feature.name, joined)
+
+    def _itself(self, name: str, high: int) -> Code:
+        """The code is the value, from 0 on and never missing."""
+        values = select(named(column("step"), "code"), named(column("step"), self.feature.name))
+        every = values.from_(_count(high).subquery("n", copy=False), copy=False)
+        return Code(name, self._column, every, self.predicates)
 
     def _steps(self, name: str, low: Any, high: Any) -> Code:
         """Code n + 1 is the value n steps above the lowest."""
@@ -363,9 +276,9 @@ def _count(last: int) -> exp.Select:
     return select(column("step")).from_(query.subquery("numbers", copy=False), copy=False).where(within, copy=False)
 
 
-def _packed(predicates: list[Predicate], start: int) -> Iterator[Code]:
-    """Truths of their own, eight to a code: the code's bits are the truths."""
-    tests = list({predicate.test.sql(): predicate.test for predicate in predicates}.items())
+def truths(predicates: Sequence[Predicate], start: int = 0) -> Iterator[Code]:
+    """Every predicate as a truth of its own, eight to a code: the code's bits are the truths."""
+    tests = list({written(predicate.test): predicate.test for predicate in predicates}.items())
     for index, offset in enumerate(range(0, len(tests), _PACKED)):
         name = f"c{start + index}"
         packed = dict(tests[offset : offset + _PACKED])
@@ -384,7 +297,7 @@ def _packed(predicates: list[Predicate], start: int) -> Iterator[Code]:
                 ),
             )
             for p in predicates
-            if (sql := p.test.sql()) in bits
+            if (sql := written(p.test)) in bits
         ]
         yield Code(
             name,

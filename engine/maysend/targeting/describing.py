@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping
 from sqlglot import exp
 
 from ..trees import table
-from .coding import WORD_BITS
 from .features import Feature
+from .lookups import WORD_BITS
 from .plan import Engine, Plan
 from .stages import REASONS
 
 _STEPS = (
     ("measuring events", ("event ", "events ", "favourite ")),
-    ("folding answers", ("standing ",)),
+    ("folding answers", ("standing ", "answers since", "people changed")),
     ("looking up conditions", ("values ", "lookup ", "list ")),
     ("asking every profile", ("passed", "answers found", "status", "people asked for")),
     ("finding duplicate addresses", ("shared", "before")),
@@ -40,6 +40,12 @@ def outline(plan: Plan, engine: Engine) -> Iterator[str]:
         columns = len({counter.column for counter in kept}) + len(wanted) - len(kept)
         yield f"  events: {len(wanted)} measures of {event or 'sends'} in {columns} columns, one pass"
     for standing in plan.features.standings.values():
+        if standing.kept is not None:
+            changed = (
+                f"of {rows(standing.changes):,} profiles changed since" if standing.changed else "none changed since"
+            )
+            yield f"  answers on {standing.channel}: from the roster, {changed}; {len(list(standing.described()))} bits"
+            continue
         sides = " and ".join(f"{rows(standing.side(level)):,} {plural}" for level, plural in standing.sides())
         yield f"  answers on {standing.channel}: {sides}; {len(list(standing.described()))} bits"
     for code in plan.codes:

@@ -12,18 +12,20 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from .. import draws, status
+from ..addresses import normalized
 from ..columns import LEDGER_EVENT, Catalog, ColumnType, Kind, Table
 from ..conditions import Aggregate, Typed
 from ..errors import SourceError
 from ..hookspecs import ChannelType
 from ..model import Channel, Project
 from ..moments import Clock
-from ..trees import cast, column, missing, number
+from ..trees import cast, column, missing, named, number, select, table, written
 from ..where import Condition, InList
 from .standings import Standing
 from .tables import event_table
 
 E = exp.Expr
+HASH = "hash of key"
 TRUTH, WORD = ColumnType("boolean"), ColumnType("other")
 
 
@@ -56,11 +58,15 @@ def as_key(found: E, kind: Kind, key: Kind) -> E:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A value per profile, as SQL over the base's joined tables. ``word`` marks a column of a standing's bits."""
+    """A value per profile, as SQL over the base's joined tables. ``word`` marks a column of a standing's bits.
+
+    ``span`` is (0, the largest) of a few whole numbers, none of them missing, where that is known beforehand.
+    """
 
     name: str
     expression: E
     type: ColumnType
+    span: tuple[int, int] | None = None
 
     @property
     def word(self) -> bool:
@@ -92,12 +98,12 @@ class Features:
         kind = (self.catalog.profiles or {})[self.key].kind
         return "integer" if kind == "integer" else "text"
 
-    def add(self, expression: E, type_: ColumnType) -> E:
+    def add(self, expression: E, type_: ColumnType, span: tuple[int, int] | None = None) -> E:
         """The feature's column; the same expression is the same feature."""
-        sql = expression.sql()
+        sql = written(expression)
         if sql not in self._by_sql:
             name = f"f{len(self.features)}"
-            self._by_sql[sql] = self.features[name] = Feature(name, expression, type_)
+            self._by_sql[sql] = self.features[name] = Feature(name, expression, type_, span)
         return column(self._by_sql[sql].name)
 
     def words_of(self, standing: Standing) -> dict[str, str]:
@@ -108,9 +114,27 @@ class Features:
             if feature.word and feature.standing[0] == standing.alias
         }
 
+    def people(self, project: Project) -> exp.Select:
+        """The profiles (``p``), with each channel's normalized address, the key as text, and its hash."""
+        profiles, roster = self.catalog.profiles or {}, self.catalog.roster
+        drawn_by = project.profiles.drawn_by or self.key
+        found: list[E] = [
+            exp.Column(this=exp.Star(), table=exp.to_identifier("p")),
+            named(cast(column(self.key, "p"), "text"), "key as text"),
+            named(cast(column(drawn_by, "p"), "text"), "drawn by"),
+        ]
+        if not roster or roster.drawn_by != drawn_by:
+            found.append(named(draws.hashed(cast(column(drawn_by, "p"), "text")), HASH))
+        wanted = {
+            name: (cast(value(profiles, source, "p"), "text"), type_.address)
+            for name, (source, type_) in self.addresses.items()
+            if not roster or name not in roster.addresses
+        }
+        return select(*found).from_(normalized(table("profiles", "p"), wanted).subquery("p", copy=False), copy=False)
+
     def draw(self, salt: str) -> E:
         """The draw of a salt, over the one hash a row."""
-        return self.add(draws.draw(column("hash of key", "p"), salt), ColumnType("integer"))
+        return self.add(draws.draw(column(HASH, "p"), salt), ColumnType("integer"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +226,7 @@ class View:
         return self.features.add(exp.not_(missing(column("member", name))), TRUTH)
 
     def bucket(self, salt: str) -> E:
-        return self.features.add(draws.bucket(draws.draw(column("hash of key", "p"), salt)), ColumnType("integer"))
+        return self.features.add(draws.bucket(draws.draw(column(HASH, "p"), salt)), ColumnType("integer"))
 
     def standing(self, channel: str) -> Standing:
         """The channel's answers under this project's defaults."""
@@ -210,8 +234,12 @@ class View:
         address = self.address(channel)
         defaults = {group.name: group.default == "subscribed" for group in self.project.groups_of(channel)}
         defaults[status.CHANNEL] = self.types[self.project.channels[channel].type].default == "subscribed"
+        roster = self.features.catalog.roster
+        kept = roster.groups.get((channel, address)) if roster else None
+        if kept is not None and not defaults.keys() <= {*kept, status.CHANNEL}:
+            kept = None
         key = (channel, address, tuple(sorted(defaults.items())))
-        return standings.setdefault(key, Standing(f"standing {len(standings)}", channel, address, defaults))
+        return standings.setdefault(key, Standing(f"standing {len(standings)}", channel, address, defaults, kept))
 
     def _bit(self, standing: Standing, slot: tuple[int, int]) -> E:
         word, bit = slot
@@ -221,6 +249,16 @@ class View:
 
 def address_column(channel: Channel) -> str:
     return f"address {channel.address} as {channel.type}"
+
+
+def shared_column(address: str) -> str:
+    """The roster's column that says whether another profile has the same address; missing where there is none."""
+    return f"{address}, shared"
+
+
+def items_column(column: str, word: int) -> str:
+    """The roster's column of what is in a list, a bit a value; missing where the list is."""
+    return f"items {column} {word}"
 
 
 def aggregate_table(aggregate: Aggregate, name: str) -> str:

@@ -9,7 +9,8 @@ from functools import reduce
 from sqlglot import exp
 
 from ..trees import column, either, named, number, small, table
-from .coding import WORD_BITS
+from .deciding import decisions
+from .lookups import WORD_BITS
 from .plan import Engine, Plan
 from .stages import REASONS
 
@@ -41,7 +42,7 @@ def keep(plan: Plan, engine: Engine, name: str, indexes: Iterable[int], pairs: S
     With ``pairs``, only of the profiles that any of them decides otherwise.
     """
     passed = [named(_passed(plan, index), f"n{index}") for index in sorted(set(indexes))]
-    query = exp.select(column("key"), *passed).from_(plan.decisions().subquery("d", copy=False), copy=False)
+    query = exp.select(column("key"), *passed).from_(decisions(plan).subquery("d", copy=False), copy=False)
     if pairs is not None:
         query.where(either(list(_differing(pairs))) if pairs else exp.false(), copy=False)
     engine.create(name, query)

@@ -6,20 +6,24 @@ from collections.abc import Callable, Mapping
 
 from sqlglot import exp
 
+from .. import draws
 from ..conditions import Aggregate
 from ..trees import column, has, missing, named, number, select, small, table
 from .behaviour import counters
 from .clauses import split
-from .coding import Code, Predicate, Span, codes, searched
+from .coding import Span, codes, searched, truths
 from .contents import look_into_lists
-from .features import Feature, aggregate_table, as_key
-from .plan import CAPPED, DUPLICATE, GROUP, LOOKED_UP, NO_ADDRESS, Engine, Plan
-from .standings import ANSWERS, Standing
+from .deciding import BEFORE_CAPS, decisions, passed
+from .features import HASH, Feature, aggregate_table, as_key, shared_column
+from .lookups import Code, Predicate
+from .plan import CAPPED, DUPLICATE, GROUP, LOOKED_UP, NO_ADDRESS, SHARED, Engine, Plan
+from .standings import ANSWERS, Level, Standing
 from .tables import asked_for
 
 E = exp.Expr
 _NARROW = 10**9
 _FEW, _LOOKED_AT = 20_000, 50_000
+_SINCE, _CHANGED = "answers since", "people changed"
 
 
 def prepare(
@@ -28,14 +32,16 @@ def prepare(
     *,
     only: E | None = None,
     through: int = CAPPED,
+    addresses: bool = True,
     told: Callable[[str], None] = lambda _: None,
     looked_up: Callable[[Plan], None] = lambda _: None,
 ) -> None:
-    """Make what ``plan.decisions`` reads, up to a stage.
+    """Make what ``decisions`` (deciding.py) reads, up to a stage.
 
-    ``only`` restricts the profiles (``p``), for one explanation. ``told`` hears what is done next; ``looked_up`` gets
-    the plan when it is whole, before anything is asked of every profile.
+    ``only`` restricts the profiles (``p``), for one explanation. ``addresses`` says whether any will be read. ``told``
+    hears what is done next; ``looked_up`` gets the plan when it is whole, before anything is asked of every profile.
     """
+    plan.needs_address = addresses
     if only is None:
         engine.view("people", plan.people())
     else:
@@ -56,7 +62,7 @@ def prepare(
     _look_up(plan, engine)
     looked_up(plan)
     told("asking every profile")
-    engine.create("passed", plan.passed())
+    engine.create("passed", passed(plan))
     _status(plan, engine)
     if through >= DUPLICATE:
         told("finding duplicate addresses")
@@ -107,8 +113,14 @@ def _measure(plan: Plan, engine: Engine, event: str, wanted: Mapping[Aggregate, 
 
 
 def _fold(plan: Plan, standing: Standing, engine: Engine) -> None:
-    """A table for each level of a standing: the answers of everybody who gave one."""
+    """A table for each level of a standing: the answers of everybody who gave one; and of what the roster has folded,
+    a table of those whose answers changed since."""
     answers = asked_for(ANSWERS) if plan.narrowed else ANSWERS
+    if standing.kept is not None:
+        _answers_since(plan, standing, answers, engine)
+        if not standing.changed:
+            return
+        answers = _SINCE
     by_address = exp.select("1").from_(table(answers), copy=False).limit(1, copy=False)
     by_address = by_address.where(exp.EQ(this=column("level"), expression=exp.Literal.string("address")), copy=False)
     by_address = by_address.where(
@@ -119,15 +131,60 @@ def _fold(plan: Plan, standing: Standing, engine: Engine) -> None:
     engine.create(standing.side("profile"), standing.subjects("profile", subject, answers))
     if standing.by_address:
         engine.create(standing.side("address"), standing.subjects("address", column("subject", "s"), answers))
+    if standing.changed:
+        changed = select(named(plan.key(), "key"), *standing.folded()).from_(table(_CHANGED, "p"), copy=False)
+        for name, on in plan.sides_of(standing, plan.key(), column(standing.address, "p")).items():
+            changed.join(table(name, name), on=on, join_type="left", copy=False)
+        engine.create(standing.changes, changed)
+
+
+def _answers_since(plan: Plan, standing: Standing, answers: str, engine: Engine) -> None:
+    """Find who has an answer that the roster has not: ``_CHANGED`` are those people, ``_SINCE`` all their answers."""
+    roster = plan.catalog.roster
+    assert roster
+    on_channel = exp.EQ(this=column("channel", "s"), expression=exp.Literal.string(standing.channel))
+    since = exp.GT(this=column("seq", "s"), expression=number(roster.seq))
+    newer = select(column("level", "s"), column("subject", "s")).from_(table(answers, "s"), copy=False)
+    engine.create(_SINCE, newer.where(on_channel.copy(), copy=False).where(since, copy=False))
+    standing.changed = bool(engine.rows(exp.select("1").from_(table(_SINCE), copy=False).limit(1, copy=False)))
+    if not standing.changed:
+        return
+
+    def of_level(level: Level, source: str, subject: E) -> exp.Select:
+        here = exp.EQ(this=column("level", "s"), expression=exp.Literal.string(level))
+        return select(subject).from_(table(source, "s"), copy=False).where(here, copy=False)
+
+    subject = column("subject", "s")
+    levels: list[tuple[Level, E, E, E]] = [
+        ("profile", plan.key(), as_key(subject.copy(), "text", plan.features.key_kind), column("key as text", "p")),
+        ("address", column(standing.address, "p"), subject.copy(), column(standing.address, "p")),
+    ]
+    named_by = [
+        exp.In(this=own, query=of_level(level, _SINCE, answered).subquery(copy=False))
+        for level, own, answered, _ in levels
+    ]
+    people = select(exp.Star()).from_(table("people", "p"), copy=False)
+    engine.create(_CHANGED, people.where(exp.or_(*named_by), copy=False))
+    theirs: list[E] = []
+    for level, _, _, text in levels:
+        own = select(text).from_(table(_CHANGED, "p"), copy=False)
+        here = exp.EQ(this=column("level", "s"), expression=exp.Literal.string(level))
+        theirs.append(exp.and_(here, exp.In(this=subject.copy(), query=own.subquery(copy=False))))
+    every = select(exp.Star()).from_(table(answers, "s"), copy=False).where(on_channel, copy=False)
+    engine.create(_SINCE, every.where(exp.or_(*theirs), copy=False))
 
 
 def _look_up(plan: Plan, engine: Engine) -> None:
     """Code what profiles are asked, and look up what each code passes."""
     asked = [p for p in plan.predicates if p.stage in LOOKED_UP]
-    asked = look_into_lists(plan, asked, engine)
-    listed = _list_values(plan, asked, engine)
-    parts, plan.layers = split(asked, plan.features.features, listed)
-    plan.codes = codes(parts, plan.features.features, _spans(plan, asked, engine), listed)
+    if plan.narrowed:
+        # Buckets are for many profiles: a few are asked every predicate as it is.
+        plan.codes = list(truths(asked))
+    else:
+        asked = look_into_lists(plan, asked, engine)
+        listed = _list_values(plan, asked, engine)
+        parts, plan.layers = split(asked, plan.features.features, listed)
+        plan.codes = codes(parts, plan.features.features, _spans(plan, asked, engine), listed)
     for code in plan.codes:
         if code.values:
             engine.create(f"values {code.name}", code.values, few=True)
@@ -207,24 +264,21 @@ def _distinct(engine: Engine, source: E) -> int:
 
 
 def _duplicates(plan: Plan, engine: Engine) -> None:
-    """``before``: for the profiles that share an address, the campaigns that one with a smaller key passed so far.
-
-    Addresses that may be shared are found by a hash of them, and told apart afterwards.
-    """
+    """``before``: for the profiles that share an address, the campaigns that one with a smaller key passed so far."""
     last = DUPLICATE - 1
-    words = [column(f"s{last}_{word}") for word in range(plan.words)]
-    some = exp.or_(*(exp.NEQ(this=word.copy(), expression=small(0)) for word in words))
-    twice = exp.GT(this=exp.Count(this=exp.Star()), expression=small(1))
-    alive = select(named(exp.func("HASH", column(plan.address)), "hash"))
-    alive = alive.from_(plan.decisions(until=last).subquery("p", copy=False), copy=False).where(some, copy=False)
-    shared = (
-        select(column("hash"))
-        .from_(alive.subquery("h", copy=False), copy=False)
-        .group_by(column("hash"), copy=False)
-        .having(twice, copy=False)
+    words = [f"s{last}_{word}" for word in range(plan.words)]
+    some = exp.or_(*(exp.NEQ(this=column(word), expression=small(0)) for word in words))
+    if plan.addressed:
+        sharing = _flagged(plan, words, some)
+    else:
+        engine.create("shared", _repeated(plan, some))
+        same = exp.EQ(this=exp.func("HASH", column(plan.address, "a")), expression=column("hash", "s"))
+        sharing = select(column("key", "a"), column(plan.address, "a"), *(column(word, "a") for word in words))
+        sharing.from_(decisions(plan, until=last).subquery("a", copy=False), copy=False)
+        sharing.join(table("shared", "s"), on=same, copy=False)
+    plan.repeated = plan.addressed or bool(
+        engine.rows(exp.select("1").from_(table("shared"), copy=False).limit(1, copy=False))
     )
-    engine.create("shared", shared)
-    plan.repeated = bool(engine.rows(exp.select("1").from_(table("shared"), copy=False).limit(1, copy=False)))
     if not plan.repeated:
         return
     order = exp.Order(expressions=[exp.Ordered(this=column("key", "a"), desc=False)])
@@ -232,21 +286,42 @@ def _duplicates(plan: Plan, engine: Engine) -> None:
     before = [
         named(
             exp.Window(
-                this=exp.BitwiseOrAgg(this=column(f"s{last}_{word}", "a")),
+                this=exp.BitwiseOrAgg(this=column(name, "a")),
                 partition_by=[column(plan.address, "a")],
                 order=order.copy(),
                 spec=so_far.copy(),
             ),
             f"d{word}",
         )
-        for word in range(plan.words)
+        for word, name in enumerate(words)
     ]
-    same = exp.EQ(this=exp.func("HASH", column(plan.address, "a")), expression=column("hash", "s"))
-    passed = plan.decisions(until=last).subquery("a", copy=False)
-    engine.create(
-        "before",
-        select(column("key", "a"), *before).from_(passed, copy=False).join(table("shared", "s"), on=same, copy=False),
+    engine.create("before", select(column("key", "a"), *before).from_(sharing.subquery("a", copy=False), copy=False))
+
+
+def _repeated(plan: Plan, some: E) -> exp.Select:
+    """The hashes of addresses that several may have who passed any campaign so far; addresses are told apart later."""
+    twice = exp.GT(this=exp.Count(this=exp.Star()), expression=small(1))
+    alive = select(named(exp.func("HASH", column(plan.address)), "hash"))
+    alive = alive.from_(decisions(plan, until=DUPLICATE - 1).subquery("p", copy=False), copy=False)
+    return (
+        select(column("hash"))
+        .from_(alive.where(some, copy=False).subquery("h", copy=False), copy=False)
+        .group_by(column("hash"), copy=False)
+        .having(twice, copy=False)
     )
+
+
+def _flagged(plan: Plan, words: list[str], some: E) -> exp.Select:
+    """Who passed any campaign so far, of those whose address the roster says is shared, with the address."""
+    own = [column("key"), *([column(plan.address)] if plan.carries_address else []), *map(column, words)]
+    alive = select(*own).from_(decisions(plan, until=DUPLICATE - 1).subquery("d", copy=False), copy=False)
+    alive = alive.where(column(SHARED), copy=False).where(some, copy=False)
+    if plan.carries_address:
+        return alive
+    same = exp.EQ(this=column("key", "a"), expression=column(plan.features.key, "p"))
+    found = select(column("key", "a"), column(plan.address, "p"), *(column(word, "a") for word in words))
+    found.from_(table("people", "p"), copy=False).join(alive.subquery("a", copy=False), on=same, copy=False)
+    return found.where(column(shared_column(plan.address), "p"), copy=False)
 
 
 def _target_caps(plan: Plan, engine: Engine) -> None:
@@ -255,17 +330,20 @@ def _target_caps(plan: Plan, engine: Engine) -> None:
     if not capped:
         return
     last = CAPPED - 1
-    engine.create("before caps", plan.decisions(until=last))
+    words = [column(f"s{stage}_{word}") for stage in range(DUPLICATE, CAPPED) for word in range(plan.words)]
+    hashed = [column(HASH)] if any(cap.when_exceeded == "sample" for cap in capped.values()) else []
+    before = decisions(plan, until=last).subquery("d", copy=False)
+    engine.create(BEFORE_CAPS, select(column("key"), *hashed, *words).from_(before, copy=False))
     for index, cap in capped.items():
         word, bit = plan.bit(index)
-        passed = select().from_(table("before caps"), copy=False).where(has(column(f"s{last}_{word}"), bit), copy=False)
+        passed = select().from_(table(BEFORE_CAPS), copy=False).where(has(column(f"s{last}_{word}"), bit), copy=False)
         ((count,),) = engine.rows(passed.copy().select(exp.Count(this=exp.Star()), copy=False))
         if count <= cap.at_most:
             continue
         if cap.when_exceeded == "abort":
             plan.caps[index] = exp.false()
             continue
-        drawn, own = column(f"draw {cap.salt}"), column("key")
+        drawn, own = draws.draw(column(HASH), cap.salt), column("key")
         order = (
             passed.select(drawn, own, copy=False)
             .order_by(drawn.copy(), own.copy())

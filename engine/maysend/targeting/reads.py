@@ -8,7 +8,8 @@ from typing import TypeVar
 from sqlglot import exp
 
 from ..trees import both, cast, column, has, missing, named, number, select, small, table
-from .coding import WORD_BITS, conjunction
+from .deciding import changes, decisions, late_decisions, looks_up, same_answers
+from .lookups import WORD_BITS, conjunction
 from .plan import AUDIENCE, DUPLICATE, GROUP, NO_ADDRESS, Engine, Plan
 from .stages import REASONS
 
@@ -40,7 +41,7 @@ def _until_group(plan: Plan, engine: Engine) -> dict[tuple[int, int], int]:
     answers = [column(f"w{word}", "d") for word in plan.standing.words]
     for words in _few(range(plan.words)):
         audience = {
-            word: column(f"o{AUDIENCE}_{word}", "d") if plan.looks_up(AUDIENCE, word) else number(plan.full[word])
+            word: column(f"o{AUDIENCE}_{word}", "d") if looks_up(plan, AUDIENCE, word) else number(plan.full[word])
             for word in words
         }
         _tally(engine, audience, table("passed", "d"), answers)
@@ -50,7 +51,7 @@ def _until_group(plan: Plan, engine: Engine) -> dict[tuple[int, int], int]:
             for stage in range(NO_ADDRESS, GROUP + 1):
                 so_far.append(column(f"s{stage}_{word}", "s"))
                 stages.append(conjunction([part.copy() for part in so_far]))
-            counted = _places(word, stages).join(table("status", "s"), on=plan.same_answers("s", "t"), copy=False)
+            counted = _places(word, stages).join(table("status", "s"), on=same_answers(plan, "s", "t"), copy=False)
             for place, *counts in engine.rows(counted):
                 for stage, count in enumerate(counts):
                     found[stage, word * WORD_BITS + place] = count
@@ -63,22 +64,22 @@ def _behind_group(plan: Plan, engine: Engine, through: int) -> dict[tuple[int, i
         (stage, word)
         for word in range(plan.words)
         for stage in range(DUPLICATE, through + 1)
-        if plan.changes(stage, word)
+        if changes(plan, stage, word)
     ]
     found = {(stage, word * WORD_BITS + bit): 0 for stage, word in places for bit in range(WORD_BITS)}
-    for several in _few(places):
+    for several in _few(places, 8):
         words = {place: column(f"s{stage}_{word}", "d") for place, (stage, word) in enumerate(several)}
-        _tally(engine, words, plan.decisions(until=through).subquery("d", copy=False), [])
+        _tally(engine, words, late_decisions(plan, through).subquery("d", copy=False), [])
         for place, (stage, word) in enumerate(several):
             for bit, count in engine.rows(_places(place, [number(-1)])):
                 found[stage, word * WORD_BITS + bit] = count
     return found
 
 
-def _few(items: Sequence[T]) -> Iterator[Sequence[T]]:
+def _few(items: Sequence[T], many: int = _TOGETHER) -> Iterator[Sequence[T]]:
     """A few at a time: the sums of many words at once do not fit a processor's cache."""
-    for start in range(0, len(items), _TOGETHER):
-        yield items[start : start + _TOGETHER]
+    for start in range(0, len(items), many):
+        yield items[start : start + many]
 
 
 def _tally(engine: Engine, words: Mapping[int, E], source: E, by: Sequence[exp.Column]) -> None:
@@ -152,7 +153,7 @@ def keep(plan: Plan, engine: Engine) -> None:
     words = [column(f"s{_LAST}_{word}") for word in range(plan.words)]
     some = exp.or_(*(exp.NEQ(this=word.copy(), expression=small(0)) for word in words))
     decided = select(column("key"), column(plan.address), *words).from_(
-        plan.decisions().subquery("d", copy=False), copy=False
+        decisions(plan).subquery("d", copy=False), copy=False
     )
     engine.create("decided", decided.where(some, copy=False).order_by(column("key"), copy=False))
 
@@ -192,7 +193,7 @@ def reasons(plan: Plan, index: int) -> exp.Select:
     ]
     reason = exp.Case(ifs=lost, default=exp.Literal.string(INCLUDED))
     own = plan.features.key
-    decided = plan.decisions().subquery("d", copy=False)
+    decided = decisions(plan).subquery("d", copy=False)
     same = exp.EQ(this=column("key", "d"), expression=column(own, "p"))
     return (
         select(*_who(plan, index, "p", own), named(reason, "reason"))

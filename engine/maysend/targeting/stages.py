@@ -11,7 +11,7 @@ from .. import draws
 from ..conditions import Aggregate, Kept, compile
 from ..errors import SourceError
 from ..model import Campaign, ControlGroup, FrequencyCap, GroupClause
-from ..trees import number
+from ..trees import both, either, number, opposite
 from ..where import All, Condition, Duration, InSegment, Property, Window
 from .features import View
 from .tables import SENDS
@@ -51,7 +51,7 @@ def predicates(campaign: Campaign, view: View) -> Iterator[tuple[Reason, E]]:
     for test in _audience(campaign, view):
         yield "not_in_audience", test
     yield "no_address", view.reachable(campaign.channel)
-    yield "suppressed", exp.not_(view.suppressed(campaign.channel))
+    yield "suppressed", opposite(view.suppressed(campaign.channel))
     if not campaign.ignore_unsubscribed:
         yield "channel_unsubscribed", _on_channel(campaign, view)
         if campaign.groups:
@@ -73,9 +73,9 @@ def _audience(campaign: Campaign, view: View) -> Iterator[E]:
         for part in flatten(InSegment(campaign.include[0]), view):
             yield compile(part, view)
     elif campaign.include:
-        yield exp.or_(*(compile(InSegment(name), view) for name in campaign.include))
+        yield either([compile(InSegment(name), view) for name in campaign.include])
     for name in campaign.exclude:
-        yield exp.not_(compile(InSegment(name), view))
+        yield opposite(compile(InSegment(name), view))
 
 
 def flatten(condition: Condition, view: View) -> Iterator[Condition]:
@@ -95,17 +95,17 @@ def _on_channel(campaign: Campaign, view: View) -> E:
     subscribed = view.on_channel(campaign.channel)
     if not campaign.groups or campaign.groups.kind == "none":
         return subscribed
-    return exp.or_(subscribed, _clause(campaign.groups, [view.turned_on(name) for name in campaign.groups.groups]))
+    return either([subscribed, _clause(campaign.groups, [view.turned_on(name) for name in campaign.groups.groups])])
 
 
 def _clause(clause: GroupClause, held: list[E]) -> E:
     match clause.kind:
         case "all":
-            return exp.and_(*held)
+            return both(held)
         case "any":
-            return exp.or_(*held)
+            return either(held)
         case "none":
-            return exp.not_(exp.or_(*held))
+            return opposite(either(held))
     ones = [exp.Case(ifs=[exp.If(this=test, true=number(1))], default=number(0)) for test in held]
     total: E = ones[0]
     for one in ones[1:]:

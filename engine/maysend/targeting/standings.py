@@ -5,7 +5,7 @@ The rule itself is status.py's; here its masks are SQL. Profiles that nobody ans
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Literal
@@ -44,14 +44,17 @@ class Mask:
 class Standing:
     """One channel's words under one set of defaults. A bit is given out when a condition first asks for it.
 
-    ``by_address`` says whether any address answered, which preparing.py finds out.
+    ``kept`` are the groups whose answers the roster has: then every group has its own bits there. preparing.py finds
+    out ``by_address``, whether any address answered, and ``changed``, whether anybody did after the roster was written.
     """
 
     alias: str
     channel: str
     address: str
     defaults: Mapping[str, bool]
+    kept: Sequence[str] | None = None
     by_address: bool = True
+    changed: bool = False
     _slots: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def slot(self, group: str = status.CHANNEL, *, by_answer: bool = False) -> tuple[int, int]:
@@ -63,8 +66,8 @@ class Standing:
         return self._slot(_SUPPRESSED)
 
     @property
-    def words(self) -> range:
-        return range((len(self._slots) + BITS - 1) // BITS)
+    def words(self) -> list[int]:
+        return sorted({index // BITS for index in self._slots.values()})
 
     def default(self, word: int) -> int:
         """The word of a profile without any answer."""
@@ -75,6 +78,11 @@ class Standing:
         for (group, kind), index in self._slots.items():
             name = "suppressed" if kind == _SUPPRESSED[1] else group or self.channel
             yield f"{name} by answer" if kind == _ANSWER else name, index // BITS, index % BITS
+
+    @property
+    def changes(self) -> str:
+        """The table of those whose answers changed after the roster was written: ``key``, and their masks."""
+        return f"{self.alias} changes"
 
     def side(self, level: Level) -> str:
         """The table of the answers of one level, a row for each ``subject``, and its alias."""
@@ -105,8 +113,22 @@ class Standing:
         return query.where(exp.or_(*answered_any), copy=False)
 
     def _slot(self, slot: tuple[str, str]) -> tuple[int, int]:
-        index = self._slots.setdefault(slot, len(self._slots))
+        index = self._slots.setdefault(slot, len(self._slots) if self.kept is None else self._place(slot, self.kept))
         return index // BITS, 1 << index % BITS
+
+    def _place(self, slot: tuple[str, str], kept: Sequence[str]) -> int:
+        if slot == _SUPPRESSED:
+            return 0
+        group, kind = slot
+        place = kept.index(group) + 1 if group != status.CHANNEL else 0
+        return 1 + 2 * place + (kind == _ANSWER)
+
+    def ask_for_all(self) -> None:
+        """Give out every bit that a roster has."""
+        self.suppressed_slot()
+        for group in self.defaults:
+            self.slot(group)
+            self.slot(group, by_answer=True)
 
     def _in(self, word: int) -> Iterator[tuple[tuple[str, str], int]]:
         for slot, index in self._slots.items():
@@ -159,7 +181,30 @@ class Standing:
         )
 
     def word(self, word: int, by_address: bool) -> E:
-        """A profile's word over its ``side`` of profiles and, where any address answered, that of addresses."""
+        """A profile's word: of the roster's columns (of ``p``) and what changed since, or of its sides."""
+        yes, no = self._kept(word) if self.kept is not None else self._answered(word, by_address)
+        whole = reduce(int.__or__, (bit for _, bit in self._in(word)), 0)
+        return (status.subscribed(yes, no, Mask(number(self.default(word)))) & Mask(number(whole))).sql
+
+    def folded(self) -> Iterator[E]:
+        """What a profile's sides add up to, as the roster's columns."""
+        for word in self.words:
+            yes, no = self._answered(word, self.by_address)
+            yield named(yes.sql, folded_column(self.channel, "yes", word))
+            yield named(no.sql, folded_column(self.channel, "no", word))
+
+    def _kept(self, word: int) -> tuple[Mask, Mask]:
+        def kept(kind: Literal["yes", "no"]) -> Mask:
+            name = folded_column(self.channel, kind, word)
+            found: E = column(name, "p")
+            if self.changed:
+                found = exp.Coalesce(this=column(name, self.changes), expressions=[found])
+            return Mask(found)
+
+        return kept("yes"), kept("no")
+
+    def _answered(self, word: int, by_address: bool) -> tuple[Mask, Mask]:
+        """The (yes, no) of both sides; that an address is suppressed is a yes to just that."""
 
         def masks(level: Level) -> tuple[Mask, Mask]:
             names = (f"yes{word}", f"no{word}", "channel_no")
@@ -168,13 +213,16 @@ class Standing:
 
         nobody = (Mask(number(0)), Mask(number(0)))
         yes, no = status.both_levels(masks("address") if by_address else nobody, masks("profile"))
-        whole = reduce(int.__or__, (bit for slot, bit in self._in(word) if slot != _SUPPRESSED), 0)
-        found = (status.subscribed(yes, no, Mask(number(self.default(word)))) & Mask(number(whole))).sql
         for slot, bit in self._in(word):
             if slot == _SUPPRESSED and by_address:
                 flag = exp.Mul(this=_or_zero("suppressed", self.side("address")), expression=number(bit))
-                found = exp.BitwiseOr(this=found, expression=exp.paren(flag))
-        return found
+                yes = yes | Mask(exp.paren(flag))
+        return yes, no
+
+
+def folded_column(channel: str, kind: Literal["yes", "no"], word: int) -> str:
+    """The roster's column of a channel's recorded yes or no, a bit a group."""
+    return f"answers {channel} {kind}{word}"
 
 
 def _or_zero(name: str, alias: str) -> E:

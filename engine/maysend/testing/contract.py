@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-from .. import plugins, shapes
+from .. import plugins
+from ..declarations import shapes
 from ..hookspecs import ChannelType, FeedbackParser, SinkType
 
 

@@ -55,6 +55,6 @@ class Metrics:
         """The Prometheus text format."""
         if MULTIPROCESS in os.environ:
             everyone = CollectorRegistry()
-            MultiProcessCollector(everyone)  # type: ignore[no-untyped-call]
+            MultiProcessCollector(everyone)  # type: ignore[no-untyped-call] # prometheus_client says no types here
             return generate_latest(everyone)
         return generate_latest(self._registry)

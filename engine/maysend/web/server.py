@@ -18,7 +18,8 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from uvicorn.supervisors import Multiprocess
 
-from .. import delivery, loader, meaning, plugins, tokens
+from .. import delivery, loader, plugins, tokens
+from ..declarations import meaning
 from ..errors import InvalidProjectError, MaysendError
 from ..ledger import open_ledger
 from ..model import Project

@@ -87,8 +87,9 @@ class TemplateRenderer:
             raise PluginError(f"pages/{page.kind}.html: {error}") from None
 
     def _source(self, name: str) -> str:
+        assert self._environment.loader
         try:
-            return self._environment.loader.get_source(self._environment, name)[0]  # type: ignore[union-attr]
+            return self._environment.loader.get_source(self._environment, name)[0]
         except (TemplateError, OSError, ValueError) as error:
             raise PluginError(f"pages/{name}: cannot be read: {error}") from None
 

@@ -33,4 +33,4 @@ if __name__ == "__main__":
     url, threads, seed = sys.argv[1], int(sys.argv[2]), sys.argv[3]
     ledger = open_ledger(url, Path())
     for number in range(threads):
-        Thread(target=answer, args=(ledger, Random(f"{seed} {number}"))).start()  # noqa: S311
+        Thread(target=answer, args=(ledger, Random(f"{seed} {number}"))).start()

@@ -11,10 +11,10 @@ from typing import Any
 
 from jsonschema import ValidationError
 
-from .documents import Document
-from .errors import Problem, did_you_mean
-from .schemas import schema
-from .where import Path
+from ..documents import Document
+from ..errors import Problem, did_you_mean
+from ..schemas import schema
+from ..where import Path
 
 _TYPES = {
     "string": "text",

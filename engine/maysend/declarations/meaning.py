@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from .columns import DECLARED, LEDGER_COLUMNS, LEDGER_EVENT, NUMBERS, TIMES, Catalog, ColumnType, Kind, Table
-from .documents import Document
-from .errors import Problem, did_you_mean
-from .events import Default
-from .model import EventTable, Project, Source, SubscriptionGroup
-from .moments import Clock
-from .operators import mistake
-from .where import Condition, Did, Interest, Near, Path, Property, leaves
+from ..columns import DECLARED, LEDGER_COLUMNS, LEDGER_EVENT, NUMBERS, TIMES, Catalog, ColumnType, Kind, Table
+from ..documents import Document
+from ..errors import Problem, did_you_mean
+from ..events import Default
+from ..model import EventTable, Project, Source, SubscriptionGroup
+from ..moments import Clock
+from ..operators import mistake
+from ..where import Condition, Did, Interest, Near, Path, Property, leaves
 
 _KEYS: frozenset[Kind] = frozenset(("integer", "text"))
 _TEXT: frozenset[Kind] = frozenset(("text",))

@@ -8,9 +8,9 @@ from typing import Any
 
 import re2
 
-from .documents import Document
-from .errors import Problem
-from .where import Bucket, Condition, Did, Interest, Near, Path, Property, Window, leaves
+from ..documents import Document
+from ..errors import Problem
+from ..where import Bucket, Condition, Did, Interest, Near, Path, Property, Window, leaves
 
 _QUIET = re2.Options()
 _QUIET.log_errors = False

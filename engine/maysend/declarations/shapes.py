@@ -13,12 +13,12 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
-from .documents import Document
-from .errors import Problem
+from ..documents import Document
+from ..errors import Problem
+from ..plugins import Plugins
+from ..schemas import schema
+from ..where import Path
 from .mistakes import Mistake, told
-from .plugins import Plugins
-from .schemas import schema
-from .where import Path
 
 Filled = Mapping[Path, str | None]
 """Which values came from the environment: as they are written in the file (what came in may be a secret, and no message
@@ -161,7 +161,7 @@ def _draft() -> type[Validator]:
             yield ValidationError(f"{value!r} does not match {pattern!r}")
 
     keywords = {"properties": properties, "items": items, "dependentSchemas": dependents, "pattern": pattern}
-    draft: type[Validator] = validators.extend(Draft202012Validator, keywords)  # type: ignore[no-untyped-call]
+    draft: type[Validator] = validators.extend(Draft202012Validator, keywords)  # type: ignore[no-untyped-call] # jsonschema says no types here
     return draft
 
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from ..columns import LEDGER_EVENT
+from ..documents import Document
+from ..errors import Problem, did_you_mean
+from ..model import Campaign, Segment
+from ..plugins import Plugins
+from ..where import Condition, Did, InGroups, InList, InSegment, Interest, OnChannel, Path, leaves
 from .assembly import DEFAULT_ACTIVE_GROUPS, campaign, segment
-from .columns import LEDGER_EVENT
-from .documents import Document
-from .errors import Problem, did_you_mean
-from .model import Campaign, Segment
-from .plugins import Plugins
 from .values import unreadable
-from .where import Condition, Did, InGroups, InList, InSegment, Interest, OnChannel, Path, leaves
 
 _MOST_CUSTOM_CONTROL_GROUPS = 10
 

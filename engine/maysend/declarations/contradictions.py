@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from .documents import Document
-from .errors import Problem
-from .model import Campaign, Project
-from .where import (
+from ..documents import Document
+from ..errors import Problem
+from ..model import Campaign, Project
+from ..where import (
     All,
     AnyOf,
     Bucket,

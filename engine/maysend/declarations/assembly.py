@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from . import where
-from .documents import Document
-from .model import (
+from .. import where
+from ..documents import Document
+from ..model import (
     SNAPSHOTS,
     Campaign,
     Channel,

@@ -1,0 +1,231 @@
+"""The roster: the profiles with what every run would work out of them anew, kept as Parquet beside the snapshot.
+
+That is each channel's normalized addresses and which of them are shared, what all recorded answers add up to, the hash
+that draws use, and a bit for every value of a list that has few. A run reads it in place of the profiles, as long as
+they are the same files, and adds the answers that came since.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+from sqlglot import exp
+
+from . import snapshot
+from .backends.duckdb import DuckDB
+from .columns import Catalog, Kind, Roster, Table
+from .errors import OutputError, SourceError
+from .hookspecs import ChannelType, Step
+from .ledger import Ledger, Mark
+from .model import Project, Source
+from .moments import Clock
+from .output import publish
+from .targeting.contents import items_of, words_of
+from .targeting.features import HASH, Features, View, address_column, as_key, items_column, shared_column
+from .targeting.standings import Level, Standing
+from .trees import column, missing, named, select, small, table
+
+E = exp.Expr
+RELATION = "roster"
+_FORMAT = 1
+_MOST_ITEMS, _LOOKED_AT = 240, 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A roster's ``file``, how many profiles it has, and the newest event of the ledger that it knows of."""
+
+    file: Path
+    profiles: int
+    seq: int
+
+
+def write(
+    project: Project,
+    channel_types: Mapping[str, ChannelType],
+    backend: DuckDB,
+    catalog: Catalog,
+    clock: Clock,
+    mark: Mark,
+    told: Callable[[str], None],
+) -> Written:
+    """Write the roster of the opened profiles in place of the one before; the answers as of ``mark`` have been landed.
+
+    Raises SourceError where a column would not be the same when read again, OutputError where the directory cannot be
+    written.
+    """
+    profiles = catalog.profiles or {}
+    view = View(project, channel_types, Features(replace(catalog, roster=None), clock, project.profiles.key))
+    standings = [_standing(view, channel.name) for channel in project.channels.values() if channel.address in profiles]
+    told("looking into lists")
+    items = dict(_items(backend, profiles))
+    backend.view("people", view.features.people(project))
+    told("finding shared addresses")
+    for address in view.features.addresses:
+        backend.create(f"shared {address}", _shared(address))
+    told("folding answers")
+    for standing in standings:
+        for level, subject in _subjects(profiles, project):
+            backend.create(standing.side(level), standing.subjects(level, subject))
+    directory = snapshot.place(project)
+    file = directory / f"roster-{mark.seq}-{token_hex(4)}.parquet"
+    told("writing the roster")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        backend.write(_query(view, profiles, standings, items), file)
+        _check(backend, file, profiles, project)
+        backend.check_sources()
+        manifest = {
+            **_of(project, channel_types, backend),
+            "mark": mark._asdict(),
+            "file": file.name,
+            "stamp": _stamp(file),
+            "groups": {standing.channel: standing.kept for standing in standings},
+            "items": items,
+        }
+        publish(directory, "roster", manifest)
+    except OSError as error:
+        raise OutputError(f"{directory}: cannot be written: {error.strerror}") from None
+    except SourceError:
+        file.unlink(missing_ok=True)
+        raise
+    ((count,),) = backend.rows(select(exp.Count(this=exp.Star())).from_(table(RELATION), copy=False))
+    return Written(file, count, mark.seq)
+
+
+def use(
+    project: Project, channel_types: Mapping[str, ChannelType], backend: DuckDB, ledger: Ledger, catalog: Catalog
+) -> Catalog:
+    """The catalog, with the roster where there is one of these very profiles and this ledger: then relation
+    ``profiles`` is the roster."""
+    directory = snapshot.place(project)
+    try:
+        told = json.loads((directory / "roster.json").read_bytes())
+        file, mark = directory / told["file"], Mark(**told["mark"])
+        own = _of(project, channel_types, backend)
+        same = all(told[name] == own[name] for name in ("format", "maysend", "profiles", "key"))
+        if not same or told["stamp"] != _stamp(file) or not ledger.has(mark):
+            return catalog
+        addresses = {name for name, steps in own["addresses"].items() if told["addresses"].get(name) == steps}
+        groups = {
+            (channel.name, name): told["groups"][channel.name]
+            for channel in project.channels.values()
+            if (name := address_column(channel)) in addresses and channel.name in told["groups"]
+        }
+        backend.open(RELATION, Source(str(file), str(file)), watched=False)
+    except (OSError, ValueError, TypeError, KeyError, SourceError):
+        return catalog
+    backend.view("profiles", select(exp.Star()).from_(table(RELATION), copy=False))
+    return replace(catalog, roster=Roster(mark.seq, addresses, told["drawn by"], groups, told["items"]))
+
+
+def _of(project: Project, channel_types: Mapping[str, ChannelType], backend: DuckDB) -> dict[str, Any]:
+    """What a roster is of. One of anything else is not used, nor are addresses that came about otherwise."""
+    return {
+        "format": _FORMAT,
+        "maysend": version("maysend"),
+        "profiles": [
+            project.profiles.source.location,
+            dict(project.profiles.source.columns),
+            backend.stamp("profiles"),
+        ],
+        "key": project.profiles.key,
+        "drawn by": project.profiles.drawn_by or project.profiles.key,
+        "addresses": {
+            address_column(channel): _told(channel_types[channel.type].address) for channel in project.channels.values()
+        },
+    }
+
+
+def _told(steps: Sequence[Step]) -> list[str]:
+    return [repr(step) for step in steps]
+
+
+def _stamp(file: Path) -> list[int]:
+    stat = file.stat()
+    return [stat.st_ino, stat.st_size, stat.st_mtime_ns]
+
+
+def _standing(view: View, channel: str) -> Standing:
+    """A channel's answers with a bit for all that can be asked of them."""
+    found = view.standing(channel)
+    found.kept = [group.name for group in view.project.groups_of(channel)]
+    found.ask_for_all()
+    return found
+
+
+def _subjects(profiles: Table, project: Project) -> list[tuple[Level, E]]:
+    """The levels that answer, and the subject of each as a profile's key and address are."""
+    key_kind: Kind = "integer" if profiles[project.profiles.key].kind == "integer" else "text"
+    subject = column("subject", "s")
+    return [("profile", as_key(subject, "text", key_kind)), ("address", subject.copy())]
+
+
+def _items(backend: DuckDB, profiles: Table) -> Iterator[tuple[str, list[str]]]:
+    """The lists of few texts, and their values."""
+    for name, type_ in profiles.items():
+        if type_.kind == "list" and type_.item == "text" and not type_.path:
+            values = select(named(exp.Explode(this=column(name, "p")), "value")).from_(table("profiles", "p"))
+            first = values.copy().limit(_LOOKED_AT)
+            for source in (first, values):
+                distinct = select(column("value")).distinct().from_(source.subquery("v"))
+                found = backend.rows(distinct.where(exp.not_(missing(column("value")))).limit(_MOST_ITEMS + 1))
+                if len(found) > _MOST_ITEMS:
+                    break
+            else:
+                yield name, sorted(value for (value,) in found)
+
+
+def _shared(address: str) -> exp.Select:
+    """The hashes of the addresses that several profiles have."""
+    hashed = exp.func("HASH", column(address, "p"))
+    many = exp.GT(this=exp.Count(this=exp.Star()), expression=small(1))
+    query = select(named(hashed, "hash")).from_(table("people", "p"))
+    return query.where(exp.not_(missing(column(address, "p")))).group_by(column("hash")).having(many)
+
+
+def _query(
+    view: View, profiles: Table, standings: Sequence[Standing], items: Mapping[str, Sequence[str]]
+) -> exp.Select:
+    """The roster, in the profiles' own order."""
+    own = [column(name, "p") for name, type_ in profiles.items() if not type_.path]
+    found: list[E] = [*own, column(HASH, "p")]
+    query = select().from_(table("people", "p"))
+    for address in view.features.addresses:
+        beside = f"shared {address}"
+        same = exp.EQ(this=exp.func("HASH", column(address, "p")), expression=column("hash", beside))
+        query.join(table(beside, beside), on=same, join_type="left", copy=False)
+        unknown = exp.If(this=missing(column(address, "p")), true=exp.null())
+        shared = exp.Case(ifs=[unknown], default=exp.not_(missing(column("hash", beside))))
+        found += [column(address, "p"), named(shared, shared_column(address))]
+    key = view.project.profiles.key
+    subject = as_key(column(key, "p"), profiles[key].kind, view.features.key_kind)
+    for standing in standings:
+        mine: dict[Level, E] = {"profile": subject, "address": column(standing.address, "p")}
+        for level, answering in mine.items():
+            side = standing.side(level)
+            same = exp.EQ(this=column("subject", side), expression=answering.copy())
+            query.join(table(side, side), on=same, join_type="left", copy=False)
+        found += standing.folded()
+    for name, values in items.items():
+        words = range(words_of(len(values)))
+        found += [named(items_of(column(name, "p"), values, word), items_column(name, word)) for word in words]
+    return query.select(*found)
+
+
+def _check(backend: DuckDB, file: Path, profiles: Table, project: Project) -> None:
+    """Raises SourceError where a column is of another kind than in the profiles, such as a number Parquet has no room
+    for."""
+    found = backend.open(RELATION, Source(str(file), str(file)), watched=False)
+    for name, type_ in profiles.items():
+        if found.get(name) != type_:
+            raise SourceError(
+                f'{project.profiles.source.location}: column "{name}" ({type_}) would be {found.get(name)} in a roster;'
+                " declare its type under columns, or leave it out of the source"
+            )

@@ -1,0 +1,203 @@
+"""The roster: read in place of the profiles as long as they are the same, and never trusted after.
+
+That it changes no decision is shown where decisions are: test_cases.py and test_decisions_property.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from engine import loaded_plugins, loaded_project, record, write_project, write_roster
+from maysend import evaluation, explain, runner, snapshot
+from maysend.cli import maysend
+from maysend.errors import SourceError
+from maysend.events import Fact
+from maysend.ledger import Subject, open_ledger
+
+NOW = datetime(2024, 6, 1, tzinfo=UTC)
+WORLD: Mapping[str, Any] = {
+    "columns": {"id": "integer", "email": "text", "tags": "list of text"},
+    "profiles": [
+        {"id": 1, "email": "A@example.com", "tags": ["x", "y"]},
+        {"id": 2, "email": " a@example.com", "tags": []},
+        {"id": 3, "email": "b@example.com", "tags": None},
+        {"id": 4, "email": "nothing", "tags": ["z", None]},
+    ],
+    "channels": {"email": {"type": "email", "address": "email"}},
+    "groups": {name: {"channel": "email", "default": "subscribed"} for name in ("news", "offers")},
+    "segments": {"tagged": {"property": "tags", "has_any": ["x", "z"]}, "untagged": {"not": {"segment": "tagged"}}},
+    "campaigns": {
+        "all": {"channel": "email", "subscription_groups": {"all": ["news"]}},
+        "tagged": {"channel": "email", "audience": {"include": ["tagged"]}},
+        "untagged": {"channel": "email", "audience": {"include": ["untagged"]}},
+    },
+    "facts": [
+        {
+            "channel": "email",
+            "group": "news",
+            "answer": "unsubscribed",
+            "profile": "1",
+            "at": "2024-01-01T00:00:00+00:00",
+        }
+    ],
+}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write_project(WORLD, tmp_path)
+    record(WORLD, tmp_path)
+    write_roster(tmp_path)
+    return tmp_path
+
+
+def uses(root: Path) -> bool:
+    with runner.opened(loaded_project(root), NOW, loaded_plugins()) as run:
+        return run.catalog.roster is not None
+
+
+def decided(root: Path) -> dict[str, dict[str, str]]:
+    return runner.decide(loaded_project(root), NOW, loaded_plugins())
+
+
+def append(root: Path, *, group: str | None = None, **of: Any) -> None:
+    with open_ledger("sqlite:///ledger.db", root) as ledger:
+        ledger.append([Fact(channel="email", group=group, subscribed=False, source="page", **of)])
+
+
+def test_it_is_read_and_decides_the_same(root: Path) -> None:
+    assert uses(root)
+    by_roster = decided(root)
+    assert by_roster["all"] == {"1": "group_unsubscribed", "2": "included", "3": "included", "4": "no_address"}
+    assert by_roster["tagged"] == {"1": "included", "2": "not_in_audience", "3": "not_in_audience", "4": "no_address"}
+    assert by_roster["untagged"]["2"] == by_roster["untagged"]["3"] == "included"
+    (root / ".maysend" / "roster.json").unlink()
+    assert not uses(root)
+    assert decided(root) == by_roster
+
+
+@pytest.mark.parametrize("who", [{"profile": "2"}, {"address": "a@example.com"}])
+def test_who_says_no_after_it_is_left_out(root: Path, who: dict[str, str]) -> None:
+    append(root, group="news", **who)
+    append(root, **who)
+    assert uses(root)
+    found = decided(root)
+    assert found["all"]["2"] == "channel_unsubscribed"
+    assert found["all"]["1"] == ("group_unsubscribed" if "profile" in who else "channel_unsubscribed")
+    with runner.opened(loaded_project(root), NOW, loaded_plugins()) as run:
+        (explained,) = explain.explain(run, runner.chosen(run.project, ["all"]), "2")
+    assert explained.reason == "channel_unsubscribed"
+
+
+def test_a_suppressed_address_is_left_out_whenever_it_bounced(root: Path) -> None:
+    append(root, address="b@example.com", type="bounced")
+    assert decided(root)["all"]["3"] == "suppressed"
+    write_roster(root)
+    assert uses(root)
+    assert decided(root)["all"]["3"] == "suppressed"
+
+
+def test_other_profiles_are_not_those_it_knows(root: Path) -> None:
+    duckdb.execute(f"COPY (FROM '{root}/profiles.parquet' WHERE id < 3) TO '{root}/fewer.parquet'")
+    os.replace(root / "fewer.parquet", root / "profiles.parquet")
+    assert not uses(root)
+    assert decided(root)["all"].keys() == {"1", "2"}
+
+
+def test_what_is_declared_since_is_worked_out_in_the_run(root: Path) -> None:
+    """A group it has no bits for, a default it does not hold, and a channel whose addresses it has not."""
+    groups = root / "subscription_groups"
+    (groups / "later.yaml").write_text("title: Later\nchannel: email\ndefault: unsubscribed\n", encoding="utf-8")
+    (groups / "offers.yaml").write_text(
+        "title: Offers\nchannel: email\ndefault: unsubscribed\nacknowledge: meant\n", encoding="utf-8"
+    )
+    (root / "channels" / "texts.yaml").write_text("type: sms\naddress: email\n", encoding="utf-8")
+    for name, group in (("later", "later"), ("offers", "offers")):
+        text = f"title: {name}\nchannel: email\nsubscription_groups: {{all: [{group}]}}\n"
+        (root / "campaigns" / f"{name}.yaml").write_text(text, encoding="utf-8")
+    (root / "campaigns" / "text.yaml").write_text("title: Text\nchannel: texts\n", encoding="utf-8")
+    assert uses(root)
+    found = decided(root)
+    assert set(found["later"].values()) == set(found["offers"].values()) == {"group_unsubscribed", "no_address"}
+    assert found["all"]["2"] == "included"
+    assert set(found["text"].values()) == {"no_address"}
+
+
+def test_another_key_is_another_table(root: Path) -> None:
+    project = yaml.safe_load((root / "project.yaml").read_text(encoding="utf-8"))
+    project["profiles"]["key"] = "email"
+    (root / "project.yaml").write_text(yaml.safe_dump(project), encoding="utf-8")
+    assert not uses(root)
+
+
+def test_it_goes_when_somebody_is_erased(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAYSEND_ERASURE_KEY", "a secret that is never rotated")
+    with open_ledger("sqlite:///ledger.db", root) as ledger:
+        ledger.erase([Subject("email", "profile", "1")])
+    assert not uses(root)
+    snapshot.forget(root / ".maysend")
+    assert not list((root / ".maysend").glob("roster*"))
+
+
+@pytest.mark.parametrize("broken", ["", "{}", "[]", '{"format": 1}'])
+def test_a_broken_one_is_not_used(root: Path, broken: str) -> None:
+    (root / ".maysend" / "roster.json").write_text(broken, encoding="utf-8")
+    assert not uses(root)
+
+
+def test_a_file_that_was_tampered_with_is_not_used(root: Path) -> None:
+    told = json.loads((root / ".maysend" / "roster.json").read_text(encoding="utf-8"))
+    with (root / ".maysend" / told["file"]).open("ab") as file:
+        file.write(b" ")
+    assert not uses(root)
+
+
+def test_a_replay_reads_none(root: Path) -> None:
+    with runner.opened(loaded_project(root), NOW, loaded_plugins(), until=0) as run:
+        assert run.catalog.roster is None
+        (outcome,) = evaluation.evaluate(run, runner.chosen(run.project, ["all"])).outcomes
+    assert outcome.counts["group_unsubscribed"] == 0
+
+
+def test_a_csv_with_declared_columns_is_kept_as_declared(root: Path) -> None:
+    duckdb.execute(f"COPY (SELECT id, email FROM '{root}/profiles.parquet') TO '{root}/profiles.csv'")
+    project = yaml.safe_load((root / "project.yaml").read_text(encoding="utf-8"))
+    project["profiles"] |= {"source": "profiles.csv", "columns": {"id": "integer"}}
+    (root / "project.yaml").write_text(yaml.safe_dump(project), encoding="utf-8")
+    for name in ("tagged", "untagged"):
+        (root / "campaigns" / f"{name}.yaml").unlink()
+        (root / "segments" / f"{name}.yaml").unlink()
+    write_roster(root)
+    assert uses(root)
+    assert decided(root)["all"]["1"] == "group_unsubscribed"
+
+
+def test_a_number_that_parquet_has_no_room_for_is_refused(root: Path) -> None:
+    (root / "wide.sql").write_text("SELECT *, 1::HUGEINT AS wide FROM 'profiles.parquet'", encoding="utf-8")
+    project = yaml.safe_load((root / "project.yaml").read_text(encoding="utf-8"))
+    project |= {"profiles": {"source": "wide.sql", "key": "id"}, "folders": ["."]}
+    (root / "project.yaml").write_text(yaml.safe_dump(project), encoding="utf-8")
+    with pytest.raises(SourceError, match=r'wide.sql: column "wide" \(integer\) would be float in a roster'):
+        write_roster(root)
+    assert len(list((root / ".maysend").glob("roster-*.parquet"))) == 1
+
+
+def test_the_command_says_what_it_wrote(root: Path) -> None:
+    done = CliRunner().invoke(maysend, ["--project", str(root), "roster"])
+    assert done.exit_code == 0, done.output
+    assert "4 profiles in roster-1-" in done.output
+    assert "up to event 1" in done.output
+    told = json.loads(CliRunner().invoke(maysend, ["--project", str(root), "roster", "--json"]).stdout)
+    assert told["profiles"] == 4
+    plan = CliRunner().invoke(maysend, ["--project", str(root), "evaluate", "--explain-plan"]).stdout
+    assert "answers on email: from the roster, none changed since" in plan
