@@ -19,7 +19,7 @@ from typing import Any, Literal
 import duckdb
 from sqlglot import exp
 
-from maysend import snapshot
+from maysend import loader, plugins, runner, snapshot
 from maysend.backends.duckdb import DuckDB
 from maysend.events import Fact
 from maysend.ledger import open_ledger
@@ -163,6 +163,15 @@ def make_ledger(directory: Path, profiles: int, answers: Answers) -> None:
         ledger.append([_fact(*row) for row in first])
     rows.unlink()
     unfinished.rename(place)
+
+
+def make_roster(project: Path, memory: str | None) -> None:
+    """maysend's own statuses folded beforehand, as other sides have them in ``people``."""
+    if (project / ".maysend" / "roster.json").exists():
+        return
+    found = plugins.load()
+    with runner.opened(loader.load(project, found), AS_OF, found, memory=memory, roster=False) as run:
+        run.write_roster()
 
 
 def make_people(directory: Path, profiles: int, answers: Answers) -> None:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,10 +45,10 @@ def measure(directory: Path, scale: float) -> dict[str, object]:
     ``cpu_us`` is the processor time of an append in this process: it says the same on a busy machine.
     """
     found: dict[str, object] = {}
-    with _postgres() as postgres:
-        for name, url in (("sqlite", f"sqlite:///{directory}/ledger.db"), ("postgresql", postgres)):
+    with _postgres() as postgres, tempfile.TemporaryDirectory(dir=directory, prefix="ledger-") as own:
+        for name, url in (("sqlite", f"sqlite:///{own}/ledger.db"), ("postgresql", postgres)):
             if url:
-                found[name] = _measure_store(name, url, directory, scale)
+                found[name] = _measure_store(name, url, Path(own), scale)
     return found
 
 
@@ -87,7 +87,7 @@ def _append_by_threads(ledger: Ledger, appends: int) -> tuple[dict[str, float], 
 
 def _append(ledger: Ledger, seed: object, appends: int) -> Iterator[float]:
     """The seconds that each append takes."""
-    random = Random(f"{seed}")  # noqa: S311
+    random = Random(f"{seed}")
     for place in range(appends):
         who = f"{seed} {place}"
         fact = Fact(
@@ -162,18 +162,18 @@ def _append_as_a_process(url: str, appends: int, seed: str) -> None:
     """One of the processes: says that it is ready, waits for its start, and tells what it took."""
     with open_ledger(url, Path()) as ledger, ThreadPoolExecutor(4) as pool:
         ledger.last_seq()
-        print("ready", flush=True)  # noqa: T201
+        print("ready", flush=True)
         sys.stdin.readline()
         start = time.perf_counter()
         some = pool.map(lambda number: list(_append(ledger, f"{seed}-{number}", appends // 4)), range(4))
         taken = [one for part in some for one in part]
-        print(json.dumps({"taken": taken, "seconds": time.perf_counter() - start}))  # noqa: T201
+        print(json.dumps({"taken": taken, "seconds": time.perf_counter() - start}))
 
 
 def _told(taken: Sequence[float], appends: int, seconds: float) -> dict[str, float]:
     order = sorted(taken)
-    at: Callable[[float], float] = lambda share: round(order[int(len(order) * share)] * 1_000, 2)  # noqa: E731
-    return {"per_second": round(appends / seconds, 1), "p50_ms": at(0.5), "p99_ms": at(0.99)}
+    half, most = (round(order[int(len(order) * share)] * 1_000, 2) for share in (0.5, 0.99))
+    return {"per_second": round(appends / seconds, 1), "p50_ms": half, "p99_ms": most}
 
 
 def _rows(ledger: Ledger, table: Table) -> list[tuple[Any, ...]]:
@@ -208,7 +208,7 @@ def _postgres() -> Iterator[str | None]:
     try:
         server = psycopg.connect(POSTGRES, autocommit=True, connect_timeout=3)
     except psycopg.OperationalError as error:
-        print(f"PostgreSQL is left out: {error}", file=sys.stderr)  # noqa: T201
+        print(f"PostgreSQL is left out: {error}", file=sys.stderr)
         yield None
         return
     with server:
@@ -222,5 +222,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--append"]:
         _append_as_a_process(sys.argv[2], int(sys.argv[3]), sys.argv[4])
     else:
-        with tempfile.TemporaryDirectory(prefix="maysend-") as directory:
-            print(json.dumps(measure(Path(directory), float((sys.argv[1:] or ["1"])[0])), indent=2))  # noqa: T201
+        print(json.dumps(measure(Path(tempfile.gettempdir()), float((sys.argv[1:] or ["1"])[0])), indent=2))

@@ -89,4 +89,4 @@ def _answer(side: str, told: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(_answer(sys.argv[1], json.loads(sys.argv[2]))))  # noqa: T201
+    print(json.dumps(_answer(sys.argv[1], json.loads(sys.argv[2]))))

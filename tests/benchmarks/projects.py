@@ -56,7 +56,7 @@ def draw_campaigns(kind: Kind, profiles: int) -> list[Campaign]:
     """The campaigns of a kind; a target cap is drawn to bind at that many profiles."""
     if kind == "one":
         return next([campaign] for campaign in draw_campaigns("hundred", profiles) if len(campaign.conditions) == 4)
-    draw, policies = random.Random(SEED), random.Random(SEED)  # noqa: S311 - test data
+    draw, policies = random.Random(SEED), random.Random(SEED)
     campaigns = []
     for number in range(NUMBERS[kind]):
         conditions = _conditions(draw, draw.randint(2, 6))

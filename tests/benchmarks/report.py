@@ -164,8 +164,8 @@ _INTRODUCTION = """# Benchmarks
 
 Written by `make bench` with `WRITE=1`. Data and campaigns are drawn (`tests/benchmarks/`), the same each time: campaigns of
 two to six conditions over seven columns of text, numbers, dates and lists, under all, any or some of 20 groups. Every other
-side reads the statuses folded beforehand; maysend folds them from its ledger's snapshot. Before anything is timed, the
-sides' audiences are compared, key by key over 20,000 profiles and by a checksum over all.
+side reads the statuses folded beforehand, and maysend its roster. Before anything is timed, the sides' audiences are
+compared, key by key over 20,000 profiles and by a checksum over all.
 """
 
 

@@ -33,6 +33,6 @@ def _people(asked: Asked) -> str:
 
 
 def _rows(queries: list[str]) -> list[list[object]]:
-    with TemporaryDirectory(prefix="maysend-") as directory, session.Session(directory) as opened:  # type: ignore[no-untyped-call]
+    with TemporaryDirectory(prefix="maysend-") as directory, session.Session(directory) as opened:  # type: ignore[no-untyped-call] # chdb says no types
         answers = (opened.query(f"{query} {_SETTINGS}", "JSONCompactEachRow") for query in queries)
         return [json.loads(str(answer)) for answer in answers]

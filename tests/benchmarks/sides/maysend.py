@@ -19,13 +19,18 @@ from ..sql import CHECK
 from . import Asked, Found
 
 
-def each(asked: Asked) -> dict[str, Found]:
+def anew(asked: Asked) -> dict[str, Found]:
+    """The same without the roster: addresses are normalized and answers folded once more."""
+    return each(asked, roster=False)
+
+
+def each(asked: Asked, *, roster: bool = True) -> dict[str, Found]:
     """All campaigns, until the groups' stage where the project has no policies; audiences as files where asked for."""
-    with opened(asked) as run:
+    with opened(asked, roster=roster) as run:
         campaigns = runner.chosen(run.project, [campaign.name for campaign in asked.campaigns])
         if asked.what == "counts" and asked.kind != "policies":
             found = {}
-            for plan in run.plans(campaigns, through=GROUP):
+            for plan in run.plans(campaigns, through=GROUP, addresses=False):
                 _, counted = reads.waterfall(plan, run.backend, through=GROUP)
                 for one, counts in zip(plan.asked, counted, strict=True):
                     found[one.campaign.name] = Found(_left(counts, GROUP))
@@ -44,10 +49,12 @@ def each(asked: Asked) -> dict[str, Found]:
 
 
 @contextmanager
-def opened(asked: Asked) -> Iterator[Run]:
+def opened(asked: Asked, *, roster: bool = True) -> Iterator[Run]:
     """A run over the project."""
     found = plugins.load()
-    with runner.opened(loader.load(asked.project, found), AS_OF, found, memory=asked.memory) as run:
+    project = loader.load(asked.project, found)
+    with runner.opened(project, AS_OF, found, memory=asked.memory, roster=roster) as run:
+        assert bool(run.catalog.roster) == roster
         yield run
 
 
