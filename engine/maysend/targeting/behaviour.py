@@ -145,7 +145,7 @@ def _plus(left: E, right: E) -> E:
 
 def _total(kept: E, found: E, kind: ColumnType, narrow: bool) -> E:
     """A sum that does not depend on the order of its rows: floats are added as decimals of nine places, unless one of
-    them is infinite."""
+    them is infinite. Infinities of both signs make it NaN: a NULL would be the 0 of who has no such event."""
     if kind.kind == "decimal":
         return exp.Sum(this=exp.Case(ifs=[exp.If(this=kept, true=found)]))
     digits = "decimal(18, 9)" if narrow else "decimal(28, 9)"
@@ -158,6 +158,5 @@ def _total(kept: E, found: E, kind: ColumnType, narrow: bool) -> E:
     infinity, minus = (cast(exp.Literal.string(text), "double") for text in ("Infinity", "-Infinity"))
     infinite = exp.In(this=found.copy(), expressions=[infinity, minus])
     beyond = exp.Sum(this=exp.Case(ifs=[exp.If(this=exp.and_(kept.copy(), infinite), true=found.copy())]))
-    defined = exp.Case(ifs=[exp.If(this=exp.not_(exp.IsNan(this=beyond)), true=beyond.copy())])
     counted = exp.Coalesce(this=cast(total, "double"), expressions=[cast(exp.Literal.number(0), "double")])
-    return exp.Case(ifs=[exp.If(this=missing(beyond.copy()), true=counted)], default=defined)
+    return exp.Case(ifs=[exp.If(this=missing(beyond.copy()), true=counted)], default=beyond)

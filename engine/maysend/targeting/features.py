@@ -38,13 +38,17 @@ def value(table: Table, name: str, alias: str) -> E:
         found = exp.Dot(this=found, expression=exp.to_identifier(part, quoted=True))
     match kind.kind:
         case "float":
-            real = cast(found, "double")
-            return exp.Case(ifs=[exp.If(this=exp.not_(exp.IsNan(this=real)), true=real.copy())])
+            return a_number(cast(found, "double"))
         case "timestamp":
             return cast(found, "timestamp")
         case "text":
             return cast(found, "text")
     return found
+
+
+def a_number(real: E) -> E:
+    """A double that is missing where it is NaN."""
+    return exp.Case(ifs=[exp.If(this=exp.not_(exp.IsNan(this=real)), true=real.copy())])
 
 
 def as_key(found: E, kind: Kind, key: Kind) -> E:
@@ -165,7 +169,7 @@ class View:
         found: E = column(name, aggregate_table(aggregate, name))
         if aggregate.function in ("count", "sum"):
             found = exp.Coalesce(this=found, expressions=[exp.Literal.number(0)])
-        return self.features.add(found, kind), kind
+        return self.features.add(a_number(found) if kind.kind == "float" else found, kind), kind
 
     def _aggregate_type(self, aggregate: Aggregate) -> ColumnType:
         event, _, kinds = event_table(self.project, self.features.catalog, aggregate.kept.event)
