@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -44,6 +45,7 @@ EXECUTORS = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.sql.shuffle.partitions": "2",
+    "spark.pyspark.python": sys.executable,
 }
 """Settings with which one application takes half of the cluster: an executor of 1 GiB on each worker."""
 INTERPRETED = {
@@ -130,6 +132,7 @@ def session(master: str, **settings: str) -> Iterator[SparkSession]:
         for name, value in {**EXECUTORS, "spark.ui.enabled": "true", "spark.log.level": "OFF", **settings}.items():
             builder = builder.config(name, value)
         found = builder.config("spark.ui.showConsoleProgress", "false").getOrCreate()
+    found.sparkContext.pythonExec = sys.executable
     try:
         yield found
     finally:

@@ -18,12 +18,13 @@ from typing import Any
 from sqlglot import exp
 
 from . import snapshot
+from .backends.backend import Backend
 from .backends.duckdb import DuckDB
 from .columns import Catalog, Kind, Roster, Table
 from .errors import OutputError, SourceError
 from .hookspecs import ChannelType, Step
 from .ledger import Ledger, Mark
-from .model import Project, Source
+from .model import Project
 from .moments import Clock
 from .output import publish
 from .targeting.contents import items_of, words_of
@@ -100,7 +101,7 @@ def write(
 
 
 def use(
-    project: Project, channel_types: Mapping[str, ChannelType], backend: DuckDB, ledger: Ledger, catalog: Catalog
+    project: Project, channel_types: Mapping[str, ChannelType], backend: Backend, ledger: Ledger, catalog: Catalog
 ) -> Catalog:
     """The catalog, with the roster where there is one of these very profiles and this ledger: then relation
     ``profiles`` is the roster."""
@@ -118,14 +119,17 @@ def use(
             for channel in project.channels.values()
             if (name := address_column(channel)) in addresses and channel.name in told["groups"]
         }
-        backend.open(RELATION, Source(str(file), str(file)), watched=False)
+        kinds = backend.open_own(RELATION, file)
     except (OSError, ValueError, TypeError, KeyError, SourceError):
         return catalog
     backend.view("profiles", select(exp.Star()).from_(table(RELATION), copy=False))
-    return replace(catalog, roster=Roster(mark.seq, addresses, told["drawn by"], groups, told["items"]))
+    profiles = {name: kinds.get(name, kind) for name, kind in (catalog.profiles or {}).items()}
+    return replace(
+        catalog, profiles=profiles, roster=Roster(mark.seq, addresses, told["drawn by"], groups, told["items"])
+    )
 
 
-def _of(project: Project, channel_types: Mapping[str, ChannelType], backend: DuckDB) -> dict[str, Any]:
+def _of(project: Project, channel_types: Mapping[str, ChannelType], backend: Backend) -> dict[str, Any]:
     """What a roster is of. One of anything else is not used, nor are addresses that came about otherwise."""
     return {
         "format": _FORMAT,
@@ -222,7 +226,7 @@ def _query(
 def _check(backend: DuckDB, file: Path, profiles: Table, project: Project) -> None:
     """Raises SourceError where a column is of another kind than in the profiles, such as a number Parquet has no room
     for."""
-    found = backend.open(RELATION, Source(str(file), str(file)), watched=False)
+    found = backend.open_own(RELATION, file)
     for name, type_ in profiles.items():
         if found.get(name) != type_:
             raise SourceError(

@@ -6,7 +6,7 @@ import gc
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -16,10 +16,9 @@ from sqlglot import exp
 from . import defaults, rosters, snapshot
 from .addresses import normalizer
 from .backends.backend import Backend, connect
-from .backends.duckdb import DuckDB
 from .columns import LEDGER_COLUMNS, Catalog, Table
 from .declarations import meaning
-from .errors import InvalidProjectError, LedgerError, MaysendError, Problem, SourceError, UnknownNameError, did_you_mean
+from .errors import InvalidProjectError, LedgerError, Problem, SourceError, UnknownNameError, did_you_mean
 from .ledger import Ledger, Mark, open_ledger
 from .model import Campaign, Project, Source
 from .moments import Clock
@@ -103,14 +102,15 @@ class Run:
     def write_roster(self) -> rosters.Written:
         """Keep the profiles with addresses and answers worked out, for later runs.
 
-        Raises MaysendError where the engine is not DuckDB, SourceError, OutputError.
+        DuckDB writes it in this process, for Spark too. Raises SourceError, also where the profiles are not files of
+        this machine, and OutputError.
         """
-        if not isinstance(self.backend, DuckDB) or not self.ledger_mark:
-            raise MaysendError("project.yaml: engine: a roster is for DuckDB; Spark works everything out in each run")
-        types = self.plugins.channel_types
-        return rosters.write(
-            self.project, types, self.backend, self.catalog, self.clock, self.ledger_mark, self.progress
-        )
+        assert self.ledger_mark
+        local, types, catalog = self.backend.local, self.plugins.channel_types, self.catalog
+        if local is not self.backend:
+            catalog = replace(catalog, profiles=local.open("profiles", self.project.profiles.source))
+            local.settle()
+        return rosters.write(self.project, types, local, catalog, self.clock, self.ledger_mark, self.progress)
 
     def population(self) -> int:
         """How many profiles there are."""
@@ -173,7 +173,7 @@ def opened(
     ):
         progress("opening sources")
         catalog, problems = open_sources(project, backend)
-        if roster and until is None and not problems and isinstance(backend, DuckDB):
+        if roster and until is None and not problems:
             catalog = rosters.use(project, plugins.channel_types, backend, ledger, catalog)
         if not catalog.roster:
             problems += key_problems(project, backend, catalog)

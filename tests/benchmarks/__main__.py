@@ -19,7 +19,7 @@ from .measuring import FailedError, hold_to_threads
 from .rows import POSTGRES, SIDES, Row, Scene, rows
 
 ROWS = ("hundred", "one", "policies", "thousand", "events", "audiences", "explain", "start", "tenfold")
-OTHERS = ("ledger", "pages")
+OTHERS = ("ledger", "pages", "spark")
 COMPARED = {"hundred", "one", "policies", "events", "audiences"}
 """The rows with several sides that find the same."""
 FULL = 10_000_000
@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 @click.command()
 @click.option("--profiles", type=click.IntRange(min=1_000), default=1_000_000, show_default=True)
 @click.option(
-    "--rows", "chosen", multiple=True, type=click.Choice([*ROWS, *OTHERS, "all"]), help="Default: all but tenfold."
+    "--rows", "chosen", multiple=True, type=click.Choice([*ROWS, *OTHERS, "all"]), help="Default: all but tenfold and spark."
 )
 @click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True)
 @click.option("--without", multiple=True, type=click.Choice(sorted(SIDES)), help="Leave a side out.")
@@ -66,7 +66,7 @@ def main(
     absent = dict.fromkeys(without, "left out") | {
         name: why for name in SIDES if (why := _missing(name)) and name not in without
     }
-    names = [*ROWS, *OTHERS] if "all" in chosen else list(chosen) or [*ROWS[:-1], *OTHERS]
+    names = [*ROWS, *OTHERS] if "all" in chosen else list(chosen) or [*ROWS[:-1], *OTHERS[:-1]]
     about = report.conditions(
         profiles, rounds, f"PYTHONPATH=tests python -m benchmarks {' '.join(sys.argv[1:])}".strip()
     )

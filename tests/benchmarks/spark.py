@@ -13,7 +13,7 @@ from maysend import evaluation, loader, runner
 from maysend.evaluation import Evaluation
 from spark_cluster import cluster, session
 
-from .generate import AS_OF, make_ledger, make_people, make_tables
+from .generate import AS_OF, make_ledger, make_people, make_roster, make_tables
 from .projects import Campaign, draw_campaigns, make_project
 from .sql import Dialect
 
@@ -40,6 +40,7 @@ def measure(directory: Path, scale: float) -> dict[str, object]:
     make_ledger(tables, profiles, "profiles")
     make_people(tables, profiles, "profiles")
     root = make_project(tables, "hundred", profiles)
+    make_roster(root, None)
     work = directory / "cluster"
     work.mkdir(exist_ok=True)
     with cluster(work) as found, session(found.master) as running:
@@ -65,7 +66,9 @@ def measure(directory: Path, scale: float) -> dict[str, object]:
 def _evaluate(root: Path, running: SparkSession) -> Evaluation:
     project = loader.load(root, loaded_plugins())
     with runner.opened(project, AS_OF, loaded_plugins(), session=running) as run:
-        return evaluation.evaluate(run, runner.chosen(project, ()))
+        found = evaluation.evaluate(run, runner.chosen(project, ()))
+        print({k: round(v, 2) for k, v in run.backend.spent.items() if v > 0.03})
+        return found
 
 
 def _scans(running: SparkSession) -> list[int]:

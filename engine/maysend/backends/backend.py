@@ -38,6 +38,12 @@ class Backend(Engine, Protocol):
         Raises SourceError where it is missing, broken, or not as declared.
         """
 
+    def open_own(self, name: str, file: Path) -> Table:
+        """Make a Parquet file readable that maysend wrote, where this machine and the engine see it."""
+
+    def stamp(self, name: str) -> list[Any]:
+        """What tells the files of an opened source from any later ones, as JSON has it; nothing where none is here."""
+
     def settle(self, but: Container[str] = ()) -> None:
         """Called when every source is open: what is slow to read twice is read once, all ``but`` some."""
 

@@ -51,6 +51,9 @@ _DECLARED: Mapping[str, str] = {
 _SETTINGS = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 _AS_WRITTEN = "SET disabled_optimizers = 'join_order,build_side_probe_side'"
 """Every query of a plan is written with the small table on the right of a join; an estimate would only get it wrong."""
+VERSION = duckdb.__version__
+STATEMENTS = ("SET TimeZone = 'UTC'", "SET enable_progress_bar = false", _AS_WRITTEN)
+"""What every database is told first."""
 _JSON = (".json", ".jsonl", ".ndjson", ".json.gz")
 _NULL = "\\N"
 _PARQUET = {"compression": "zstd"}
@@ -70,8 +73,8 @@ class DuckDB:
         self._opened: dict[str, tuple[Source, Sequence[object]]] = {}
         self.spent: dict[str, float] = {}
         """Seconds, by the temporary table that they made; ``file`` is for those written."""
-        for setting in ("SET TimeZone = 'UTC'", "SET enable_progress_bar = false", _AS_WRITTEN):
-            self._connection.execute(setting)
+        for statement in STATEMENTS:
+            self._connection.execute(statement)
 
     def __enter__(self) -> DuckDB:
         return self
@@ -104,6 +107,10 @@ class DuckDB:
             raise SourceError(self._located(line(text), source)) from None
         except SourceError as error:
             raise SourceError(self._located(str(error), source)) from None
+
+    def open_own(self, name: str, file: Path) -> Table:
+        """Make a Parquet file readable that maysend wrote."""
+        return self.open(name, Source(str(file), str(file)), watched=False)
 
     def settle(self, but: Container[str] = ()) -> None:
         """Read every source that is no Parquet once, into a temporary table, for all the queries to come."""
@@ -152,6 +159,12 @@ class DuckDB:
         finally:
             if few:
                 self._connection.execute("PRAGMA enable_optimizer")
+
+    def each(self, name: str, query: exp.Query, *, first: Mapping[str, exp.Query]) -> None:
+        """Keep a query's rows, and those that it needs ``first``: all is one part."""
+        for needed, made in first.items():
+            self.create(needed, made)
+        self.create(name, query)
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:
@@ -205,6 +218,28 @@ class DuckDB:
             )
             relation.create_view("landing", replace=True)
             self.create(name, exp.select("*").from_("landing"))
+
+    def packed(self, name: str) -> bytes:
+        """A relation's rows as a stream of Arrow."""
+        import pyarrow  # not every DuckDB has one beside it
+
+        found, sink = self._run(exp.select("*").from_(_identifier(name))).to_arrow_table(), pyarrow.BufferOutputStream()
+        with pyarrow.ipc.new_stream(sink, found.schema) as stream:
+            stream.write_table(found)
+        return bytes(sink.getvalue().to_pybytes())
+
+    def unpack(self, name: str, parts: Sequence[bytes]) -> None:
+        """Keep the rows of streams of Arrow as a temporary table."""
+        import pyarrow
+
+        rows = pyarrow.concat_tables([pyarrow.ipc.open_stream(part).read_all() for part in parts])
+        self._connection.register("unpacking", rows)
+        self.create(name, exp.select("*").from_("unpacking"))
+        self._connection.unregister("unpacking")
+
+    def open_files(self, name: str, files: Sequence[str]) -> None:
+        """Make Parquet files readable as one."""
+        self._connection.read_parquet(list(files)).create_view(name, replace=True)
 
     @property
     def local(self) -> DuckDB:

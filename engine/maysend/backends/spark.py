@@ -7,7 +7,7 @@ worker that is lost takes nothing with it, and no query drags along how its tabl
 from __future__ import annotations
 
 import shutil
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC
 from functools import partial
 from pathlib import Path
@@ -22,8 +22,9 @@ from ..columns import Table
 from ..errors import OutputError, SourceError
 from ..model import Source
 from ..trees import table
-from .duckdb import DuckDB
+from .duckdb import STATEMENTS, VERSION, DuckDB
 from .spark_dialect import MaysendSpark
+from .spark_parts import Part, Work, gathered, parts_of, row_by_row, tables_in, written
 from .spark_sources import columns_of, files_of, read, stamps, uri
 from .spark_words import errors, quoted
 
@@ -38,6 +39,8 @@ _SETTINGS: Mapping[str, str] = {
     "spark.sql.files.ignoreCorruptFiles": "false",
 }
 _OWN = "spark-"
+_FEW = 500_000
+"""So many rows at most go to every worker."""
 _LEFT_OVER = 7 * 24 * 3600  # seconds
 _KEPT = {"mapreduce.fileoutputcommitter.marksuccessfuljobs": "false"}
 _WRITTEN = {**_KEPT, "compression": "zstd"}
@@ -56,6 +59,10 @@ class Spark:
         self._session = session
         self._directory = _own_directory(shared)
         self._tables: dict[str, Path] = {}
+        self._here: set[str] = set()
+        self._parts: dict[str, list[Part]] = {}
+        self._views: dict[str, exp.Query] = {}
+        self._brought: set[str] = set()
         self._opened: dict[str, tuple[Source, Sequence[object]]] = {}
         for name, setting in _SETTINGS.items():
             session.conf.set(name, setting)
@@ -92,30 +99,66 @@ class Spark:
         """The files of every source that this machine sees, by the location that declares it; none of another."""
         return {source.location: files_of(source) for source, _ in self._opened.values()}
 
+    def open_own(self, name: str, file: Path) -> Table:
+        """Make a Parquet file readable that maysend wrote: to the workers, part by part."""
+        found = self.local.open_own(name, file)
+        self._replaced(name)
+        self._parts[name] = parts_of(file, self._count(name))
+        return found
+
+    def stamp(self, name: str) -> list[Any]:
+        """What tells the files of an opened source from any later ones, as JSON has it; nothing where none is here."""
+        return [list(one) if isinstance(one, tuple) else one for one in self._opened[name][1]]
+
     def create(self, name: str, query: exp.Query, *, few: bool = False) -> None:
-        """Keep a query's rows under a name, in no order. A ``few`` rows go to every worker that joins them."""
-        if not query.args.get("limit"):
-            query.set("order", None)
-        frame = self._frame(query)
-        directory = self._directory / token_hex(8)
+        """Keep a query's rows under a name, in no order: here where all that it reads is here, else part by part where
+        it looks at rows one by one, else as Spark finds them."""
+        asked, of = tables_in([query]), self._in_parts([query])
         started = perf_counter()
-        before, self._tables[name] = self._tables.get(name), directory
-        with errors():
-            (frame.coalesce(1) if few else frame).write.options(**_KEPT).parquet(uri(directory))
-            kept = self._session.read.schema(frame.schema).parquet(uri(directory))
-            (functions.broadcast(kept) if few else kept).createOrReplaceTempView(quoted(name))
+        self._replaced(name)
+        if asked <= self._here:
+            self.local.create(name, query, few=few)
+            self._here.add(name)
+        elif of and row_by_row(query, of):
+            self._write_parts(name, query, of)
+        else:
+            self._write(name, query)
         self.spent[name] = self.spent.get(name, 0) + perf_counter() - started
-        if before is not None:
-            shutil.rmtree(before, ignore_errors=True)
+
+    def each(self, name: str, query: exp.Query, *, first: Mapping[str, exp.Query]) -> None:
+        """Keep what a query finds in each part of a table, put together here; or in the whole, where it is no parts."""
+        of = self._in_parts([*first.values(), query], made=first.keys())
+        if not of:
+            for needed, made in first.items():
+                self.create(needed, made)
+            self.create(name, query)
+            return
+        started = perf_counter()
+        self._replaced(name)
+        found = self._tasks(gathered(self._work(query, of, first)), "rows binary", of)
+        self.local.unpack(name, [bytes(row[0]) for row in found])
+        self._here.add(name)
+        self.spent[name] = self.spent.get(name, 0) + perf_counter() - started
 
     def view(self, name: str, query: exp.Query) -> None:
         """Give a query a name."""
-        self._frame(query).createOrReplaceTempView(quoted(name))
+        asked, of = tables_in([query]), self._in_parts([query])
+        self._replaced(name)
+        if asked <= self._here:
+            self.local.view(name, query)
+            self._here.add(name)
+        elif of and row_by_row(query, of):
+            self.local.view(name, query)
+            self._views[name] = query.copy()
+        else:
+            self._frame(query).createOrReplaceTempView(quoted(name))
 
     define = view
 
     def rows(self, query: exp.Query) -> list[tuple[Any, ...]]:
-        """A query's rows."""
+        """A query's rows; found here, where all that it reads is files that this machine sees."""
+        if tables_in([query]) <= {*self._here, *self._parts, *self._views}:
+            return self.local.rows(query)
         frame, plain = _without_zones(self._frame(query))
         with errors():
             return [plain(row) for row in frame.collect()]
@@ -137,10 +180,9 @@ class Spark:
         self.take(name)
 
     def take(self, name: str) -> None:
-        """Bring a relation of ``local`` to the workers, as a Parquet file that they see."""
-        file = self._directory / f"{token_hex(8)}.parquet"
-        self.local.write(exp.select(exp.Star()).from_(table(name)), file)
-        self.open(name, Source(str(file), str(file)), watched=False)
+        """Read a relation of ``local`` under its name; workers get it when they are asked about it."""
+        self._replaced(name)
+        self._here.add(name)
 
     def write(self, query: exp.Query, file: Path) -> None:
         """Write a query's rows to one Parquet or CSV file, by its ending, in the order of the first column."""
@@ -187,9 +229,112 @@ class Spark:
             return str(found)
 
     def _frame(self, query: exp.Query) -> DataFrame:
+        for name in tables_in([query]):
+            self._bring(name)
         text = query.sql(MaysendSpark, copy=False)
         with errors():
             return self._session.sql(text)
+
+    def _bring(self, name: str) -> None:
+        """Make readable to Spark what is kept here, or in parts."""
+        if name in self._brought or name not in {*self._here, *self._parts, *self._views}:
+            return
+        self._brought.add(name)
+        if name in self._views:
+            self._frame(self._views[name].copy()).createOrReplaceTempView(quoted(name))
+            return
+        files = sorted({part.file for part in self._parts.get(name, ())})
+        few = name in self._here and self._count(name) <= _FEW
+        if name in self._here:
+            file = self._directory / f"{token_hex(8)}.parquet"
+            self.local.write(exp.select(exp.Star()).from_(table(name)), file)
+            files = [str(file)]
+        with errors():
+            frame = self._session.read.parquet(*map(uri, files))
+            (functions.broadcast(frame) if few else frame).createOrReplaceTempView(quoted(name))
+
+    def _replaced(self, name: str) -> None:
+        """Forget what had a name until now."""
+        self._here.discard(name)
+        self._brought.discard(name)
+        self._parts.pop(name, None)
+        self._views.pop(name, None)
+
+    def _count(self, name: str) -> int:
+        ((count,),) = self.local.rows(exp.select(exp.Count(this=exp.Star())).from_(table(name)))
+        return int(count)
+
+    def _write(self, name: str, query: exp.Query) -> None:
+        """Keep the rows that Spark finds."""
+        if not query.args.get("limit"):
+            query.set("order", None)
+        frame = self._frame(query)
+        directory = self._directory / token_hex(8)
+        before, self._tables[name] = self._tables.get(name), directory
+        with errors():
+            frame.write.options(**_KEPT).parquet(uri(directory))
+            self._session.read.schema(frame.schema).parquet(uri(directory)).createOrReplaceTempView(quoted(name))
+        if before is not None:
+            shutil.rmtree(before, ignore_errors=True)
+
+    def _in_parts(self, queries: Sequence[exp.Query], made: Container[str] = ()) -> str | None:
+        """The one table in parts that queries read, beside few rows that are kept here, and what they have ``made``."""
+        asked = {name for name in tables_in(queries) if name not in made}
+        others = asked - self._here
+        if len(others) != 1 or not others <= {*self._parts, *self._views}:
+            return None
+        return others.pop() if all(self._count(name) <= _FEW for name in asked & self._here) else None
+
+    def _work(self, query: exp.Query, of: str, first: Mapping[str, exp.Query]) -> Work:
+        """What to do for each part of a table, or of what a view looks at."""
+        views = [(name, "VIEW", made) for name, made in self._seen_through(of)]
+        base = of
+        while base in self._views:
+            (base,) = tables_in([self._views[base]]) - self._here
+        asked = tables_in([query, *first.values(), *(made for _, _, made in views)]) & self._here - first.keys()
+        landed = {name: f"arrow {name}" for name in sorted(asked)}
+        tables = [(name, "TABLE", exp.select(exp.Star()).from_(table(packed))) for name, packed in landed.items()]
+        return Work(
+            tables={packed: self.local.packed(name) for name, packed in landed.items()},
+            before=[*STATEMENTS, *(_created(*one) for one in tables)],
+            parts=[_created(base, "VIEW", part.query()) for part in self._parts[base]],
+            after=[_created(*one) for one in (*views, *((name, "TABLE", made) for name, made in first.items()))],
+            query=query.sql("duckdb"),
+            version=VERSION,
+        )
+
+    def _seen_through(self, name: str) -> list[tuple[str, exp.Query]]:
+        """The views between a name and the table in parts that it is of, the table's own first."""
+        if name not in self._views:
+            return []
+        (of,) = tables_in([self._views[name]]) - self._here
+        return [*self._seen_through(of), (name, self._views[name])]
+
+    def _write_parts(self, name: str, query: exp.Query, of: str) -> None:
+        """Keep a query's rows as a file for each part; here, where they are few."""
+        query.set("order", None)
+        directory = self._directory / token_hex(8)
+        directory.mkdir()
+        found = self._tasks(written(self._work(query, of, {}), str(directory)), "file string, rows bigint", of)
+        files = sorted(row["file"] for row in found)
+        self.local.open_files(name, files)
+        if sum(row["rows"] for row in found) <= _FEW:
+            self._here.add(name)
+        else:
+            self._parts[name] = [Part(file) for file in files]
+
+    def _tasks(self, work: Callable[[Any], Any], columns: str, of: str) -> list[Any]:
+        """Have workers do something for every part of a table."""
+        while of in self._views:
+            (of,) = tables_in([self._views[of]]) - self._here
+        many = len(self._parts[of])
+        with errors():
+            return list(self._session.range(0, many, 1, many).mapInArrow(work, columns).collect())
+
+
+def _created(name: str, kind: str, query: exp.Query) -> str:
+    """A statement of DuckDB that gives a query's rows a name."""
+    return exp.Create(this=exp.to_identifier(name, quoted=True), kind=kind, expression=query).sql("duckdb")
 
 
 def _own_directory(shared: Path) -> Path:

@@ -24,6 +24,8 @@ _PORTS = {"spark": 7077, "sc": 15002}
 _ADDRESS = re.compile(r"(?:spark|sc)://([^/;]+)")
 _LONG = "-XX:-DontCompileHugeMethods"
 """Spark writes a plan as one long method, which Java would otherwise never compile."""
+_PYTHON = "spark.pyspark.python"
+"""Which Python workers start; pyspark reads it from the environment alone."""
 _OWN = {
     "spark.driver.extraJavaOptions": _LONG,
     "spark.executor.extraJavaOptions": _LONG,
@@ -48,6 +50,8 @@ def session(engine: SparkEngine, told: Callable[[str], None]) -> Iterator[SparkS
     if not (os.environ.get("JAVA_HOME") or os.environ.get("PYSPARK_GATEWAY_PORT") or shutil.which("java")):
         raise SourceError("engine: Spark needs Java 17 or newer, and there is none; install one, or set JAVA_HOME")
     with _started(engine, lambda: SparkSession.builder.master(engine.place)) as found:
+        if python := engine.settings.get(_PYTHON) or (sys.executable if engine.place.startswith("local") else None):
+            found.sparkContext.pythonExec = python
         _wait_for_a_worker(found, engine)
         yield found
 

@@ -113,7 +113,7 @@ def stamps(source: Source) -> Sequence[object]:
     found = []
     for file in files_of(source):
         stat = os.stat(file)
-        found.append((file, stat.st_ino, stat.st_size, stat.st_mtime_ns))
+        found.append((os.path.realpath(file), stat.st_ino, stat.st_size, stat.st_mtime_ns))
     return found
 
 

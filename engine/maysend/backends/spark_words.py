@@ -12,6 +12,9 @@ from ..errors import SourceError
 
 _CLASS = re.compile(r"\[([A-Z][A-Z0-9_.]+)\] ")
 _MISSING = ("PATH_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND")
+_LACKING = re.compile(r"No module named '(duckdb|pyarrow|pandas|numpy)[.']")
+_TOLD = re.compile(r"RuntimeError: <(.+)>")
+_UNSEEN = re.compile(r"No files found that match the pattern \"([^\"]+)\"")
 _FILE = re.compile(r"(?:file:|hdfs:|s3a:|abfss?:|gs:)/*[^\s'\"),]*")
 
 
@@ -37,6 +40,15 @@ def errors(where: str | None = None) -> Iterator[None]:
 def line(error: Exception) -> str:
     """Spark's message as one line: the reason, without its class, its stack, or a place in SQL that nobody wrote."""
     text = str(error)
+    if found := _LACKING.search(text):
+        return (
+            f"the workers' Python has no {found[1]}, which reading a roster needs; install duckdb and pyarrow there, and"
+            " name that Python in `settings` as spark.pyspark.python"
+        )
+    if found := _TOLD.search(text):
+        return found[1]
+    if found := _UNSEEN.search(text):
+        return f"the workers do not see {found[1]}; it must be where all of them can read it"
     if any(name in text for name in _MISSING):
         return "there is no such file or table"
     if "FileNotFoundException" in text or "FAILED_READ_FILE.FILE_NOT_EXIST" in text:

@@ -15,11 +15,11 @@ from .stages import REASONS
 _STEPS = (
     ("measuring events", ("event ", "events ", "favourite ")),
     ("folding answers", ("standing ", "answers since", "people changed")),
-    ("looking up conditions", ("values ", "lookup ", "list ")),
+    ("looking up conditions", ("values ", "lookup ", "list ", "found ")),
     ("asking every profile", ("passed", "answers found", "status", "people asked for")),
-    ("finding duplicate addresses", ("shared", "before")),
+    ("finding duplicate addresses", ("shared", "sharing", "before")),
     ("cutting at target caps", ("before caps",)),
-    ("counting", ("spread", "tally")),
+    ("counting", ("spread", "tally", "counted")),
     ("writing audiences", ("decided", "file")),
 )
 

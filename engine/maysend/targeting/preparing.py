@@ -196,9 +196,9 @@ def _status(plan: Plan, engine: Engine) -> None:
     """``status``: what each word of answers that ``passed`` has passes; nothing without an address."""
     words = [f"w{word}" for word in plan.standing.words]
     answers = select(*map(column, words)).distinct(copy=False).from_(table("passed"), copy=False)
-    engine.create("answers found", answers)
+    engine.each("answers found", answers, first={})
     held = [named(column(word), name) for word, name in plan.features.words_of(plan.standing).items()]
-    representatives = select(*map(column, words), *held).from_(table("answers found"), copy=False)
+    representatives = select(*map(column, words), *held).distinct(copy=False).from_(table("answers found"), copy=False)
     asked = [predicate for predicate in plan.predicates if NO_ADDRESS < predicate.stage <= GROUP]
     query, present = Code("status", exp.null(), representatives, asked, key=words).lookup(plan.full)
     reached = exp.GTE(this=column(words[0], "q"), expression=small(0))
@@ -250,8 +250,10 @@ def _list_values(plan: Plan, predicates: list[Predicate], engine: Engine) -> set
             distinct = distinct.where(exp.not_(missing(column("value"))), copy=False)
             order = exp.Order(expressions=[exp.Ordered(this=column("value"), desc=False)])
             code = named(exp.Window(this=exp.RowNumber(), order=order), "code")
+            engine.each(f"found {name}", distinct, first={})
+            once = select(column("value")).distinct(copy=False).from_(table(f"found {name}"), copy=False)
             engine.create(
-                f"listed {name}", select(column("value"), code).from_(distinct.subquery("d", copy=False), copy=False)
+                f"listed {name}", select(column("value"), code).from_(once.subquery("d", copy=False), copy=False)
             )
             if _distinct(engine, table(f"listed {name}")) <= _FEW:
                 found.add(name)
@@ -269,18 +271,13 @@ def _duplicates(plan: Plan, engine: Engine) -> None:
     words = [f"s{last}_{word}" for word in range(plan.words)]
     some = exp.or_(*(exp.NEQ(this=column(word), expression=small(0)) for word in words))
     if plan.addressed:
-        sharing = _flagged(plan, words, some)
+        engine.create("shared", _flagged(plan, words, some))
     else:
         engine.create("shared", _repeated(plan, some))
-        same = exp.EQ(this=exp.func("HASH", column(plan.address, "a")), expression=column("hash", "s"))
-        sharing = select(column("key", "a"), column(plan.address, "a"), *(column(word, "a") for word in words))
-        sharing.from_(decisions(plan, until=last).subquery("a", copy=False), copy=False)
-        sharing.join(table("shared", "s"), on=same, copy=False)
-    plan.repeated = plan.addressed or bool(
-        engine.rows(exp.select("1").from_(table("shared"), copy=False).limit(1, copy=False))
-    )
+    plan.repeated = bool(engine.rows(exp.select("1").from_(table("shared"), copy=False).limit(1, copy=False)))
     if not plan.repeated:
         return
+    engine.create("sharing", _addressed(plan, words) if plan.addressed else _same_hash(plan, words))
     order = exp.Order(expressions=[exp.Ordered(this=column("key", "a"), desc=False)])
     so_far = exp.WindowSpec(kind="ROWS", start="UNBOUNDED", start_side="PRECEDING", end=small(1), end_side="PRECEDING")
     before = [
@@ -295,7 +292,7 @@ def _duplicates(plan: Plan, engine: Engine) -> None:
         )
         for word, name in enumerate(words)
     ]
-    engine.create("before", select(column("key", "a"), *before).from_(sharing.subquery("a", copy=False), copy=False))
+    engine.create("before", select(column("key", "a"), *before).from_(table("sharing", "a"), copy=False))
 
 
 def _repeated(plan: Plan, some: E) -> exp.Select:
@@ -311,16 +308,28 @@ def _repeated(plan: Plan, some: E) -> exp.Select:
     )
 
 
+def _same_hash(plan: Plan, words: list[str]) -> exp.Select:
+    """Who has an address of one of those hashes."""
+    same = exp.EQ(this=exp.func("HASH", column(plan.address, "a")), expression=column("hash", "s"))
+    sharing = select(column("key", "a"), column(plan.address, "a"), *(column(word, "a") for word in words))
+    sharing.from_(decisions(plan, until=DUPLICATE - 1).subquery("a", copy=False), copy=False)
+    return sharing.join(table("shared", "s"), on=same, copy=False)
+
+
 def _flagged(plan: Plan, words: list[str], some: E) -> exp.Select:
-    """Who passed any campaign so far, of those whose address the roster says is shared, with the address."""
+    """Who passed any campaign so far, of those whose address the roster says is shared."""
     own = [column("key"), *([column(plan.address)] if plan.carries_address else []), *map(column, words)]
     alive = select(*own).from_(decisions(plan, until=DUPLICATE - 1).subquery("d", copy=False), copy=False)
-    alive = alive.where(column(SHARED), copy=False).where(some, copy=False)
+    return alive.where(column(SHARED), copy=False).where(some, copy=False)
+
+
+def _addressed(plan: Plan, words: list[str]) -> exp.Select:
+    """Those flagged, with their addresses."""
     if plan.carries_address:
-        return alive
+        return select(exp.Star()).from_(table("shared", "a"), copy=False)
     same = exp.EQ(this=column("key", "a"), expression=column(plan.features.key, "p"))
     found = select(column("key", "a"), column(plan.address, "p"), *(column(word, "a") for word in words))
-    found.from_(table("people", "p"), copy=False).join(alive.subquery("a", copy=False), on=same, copy=False)
+    found.from_(table("people", "p"), copy=False).join(table("shared", "a"), on=same, copy=False)
     return found.where(column(shared_column(plan.address), "p"), copy=False)
 
 

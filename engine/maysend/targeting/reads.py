@@ -44,17 +44,18 @@ def _until_group(plan: Plan, engine: Engine) -> dict[tuple[int, int], int]:
             word: column(f"o{AUDIENCE}_{word}", "d") if looks_up(plan, AUDIENCE, word) else number(plan.full[word])
             for word in words
         }
-        _tally(engine, audience, table("passed", "d"), answers)
+        passed = {}
         for word in words:
             so_far: list[E] = [number(-1)]
-            stages: list[E] = [number(-1)]
+            passed[word] = [number(-1)]
             for stage in range(NO_ADDRESS, GROUP + 1):
                 so_far.append(column(f"s{stage}_{word}", "s"))
-                stages.append(conjunction([part.copy() for part in so_far]))
-            counted = _places(word, stages).join(table("status", "s"), on=same_answers(plan, "s", "t"), copy=False)
-            for place, *counts in engine.rows(counted):
-                for stage, count in enumerate(counts):
-                    found[stage, word * WORD_BITS + place] = count
+                passed[word].append(conjunction([part.copy() for part in so_far]))
+        for word, place, *counts in _counted(
+            engine, audience, table("passed", "d"), answers, passed, same_answers(plan, "s", "t")
+        ):
+            for stage, count in enumerate(counts):
+                found[stage, word * WORD_BITS + place] = count
     return found
 
 
@@ -69,10 +70,10 @@ def _behind_group(plan: Plan, engine: Engine, through: int) -> dict[tuple[int, i
     found = {(stage, word * WORD_BITS + bit): 0 for stage, word in places for bit in range(WORD_BITS)}
     for several in _few(places, 8):
         words = {place: column(f"s{stage}_{word}", "d") for place, (stage, word) in enumerate(several)}
-        _tally(engine, words, late_decisions(plan, through).subquery("d", copy=False), [])
-        for place, (stage, word) in enumerate(several):
-            for bit, count in engine.rows(_places(place, [number(-1)])):
-                found[stage, word * WORD_BITS + bit] = count
+        source = late_decisions(plan, through).subquery("d", copy=False)
+        for place, bit, count in _counted(engine, words, source, [], {place: [number(-1)] for place in words}):
+            stage, word = several[place]
+            found[stage, word * WORD_BITS + bit] = count
     return found
 
 
@@ -82,14 +83,34 @@ def _few(items: Sequence[T], many: int = _TOGETHER) -> Iterator[Sequence[T]]:
         yield items[start : start + many]
 
 
-def _tally(engine: Engine, words: Mapping[int, E], source: E, by: Sequence[exp.Column]) -> None:
-    """Make ``tally``: how often each bit of the words is set, ``by`` columns of ``passed`` (``d``).
+def _counted(
+    engine: Engine,
+    words: Mapping[int, E],
+    source: E,
+    by: Sequence[exp.Column],
+    passed: Mapping[int, list[E]],
+    status: E | None = None,
+) -> list[tuple[int, ...]]:
+    """Of each word and bit (its place) how many have it set, of those whose words ``passed`` have it too, which are
+    found by joining ``status``."""
+    found = [_places(name, passed[name]) for name in words]
+    if status:
+        for query in found:
+            query.join(table("status", "s"), on=status.copy(), copy=False)
+    engine.each("counted", exp.union(*found, distinct=False), first=_tally(words, source, by))
+    sums = [cast(exp.Sum(this=column(f"n{place}")), "bigint") for place in range(len(next(iter(passed.values()))))]
+    whole = select(column("word"), column("place"), *sums).from_(table("counted"), copy=False)
+    return engine.rows(whole.group_by(column("word"), column("place"), copy=False))
+
+
+def _tally(words: Mapping[int, E], source: E, by: Sequence[exp.Column]) -> dict[str, exp.Query]:
+    """How to make ``tally``: how often each bit of the words is set, ``by`` columns of ``passed`` (``d``).
 
     ``a<word>_<shift>`` has the lanes. Many profiles of one kind are spread over several rows.
     """
     kinds = [column(kind.name) for kind in by]
     sizes = select(*kinds, named(_spread(exp.Count(this=exp.Star())), "spread")).from_(table("passed"), copy=False)
-    engine.create("spread", sizes.group_by(*(kind.copy() for kind in kinds), copy=False) if by else sizes)
+    spread = sizes.group_by(*(kind.copy() for kind in kinds), copy=False) if by else sizes
     shuffled = exp.func("HASH", column("key", "d"))
     part = named(exp.BitwiseAnd(this=shuffled, expression=column("spread", "spread")), "part")
     found: list[E] = [*(kind.copy() for kind in by), part]
@@ -105,11 +126,11 @@ def _tally(engine: Engine, words: Mapping[int, E], source: E, by: Sequence[exp.C
         tally.join(table("spread", "spread"), on=both(list(same)), copy=False)
     else:
         tally.join(table("spread", "spread"), join_type="cross", copy=False)
-    engine.create("tally", tally.group_by(*map(small, range(1, len(by) + 2)), copy=False))
+    return {"spread": spread, "tally": tally.group_by(*map(small, range(1, len(by) + 2)), copy=False)}
 
 
 def _places(name: int, passed: list[E]) -> exp.Select:
-    """A row per bit of a tallied word (its place): how many have it set, of those whose word ``passed`` has it too."""
+    """A row per ``word`` and ``place`` (its bit): how many have it set, of those whose words ``passed`` have it too."""
     numbers = [(small(place), small(place % _LANE), small(place // _LANE * _LANE)) for place in range(WORD_BITS)]
     places = exp.values(numbers, alias="p", columns=["place", "shift", "lane"])
     chosen = exp.Case(
@@ -118,13 +139,14 @@ def _places(name: int, passed: list[E]) -> exp.Select:
     )
     lane = exp.BitwiseRightShift(this=chosen, expression=column("lane", "p"))
     many = exp.Paren(this=exp.BitwiseAnd(this=exp.Paren(this=lane), expression=small((1 << _LANE) - 1)))
-    sums = []
+    sums: list[E] = []
     for word in passed:
         bit = exp.BitwiseRightShift(this=exp.Paren(this=word), expression=column("place", "p"))
         one = exp.Paren(this=exp.BitwiseAnd(this=exp.Paren(this=bit), expression=small(1)))
-        sums.append(cast(exp.Sum(this=exp.Mul(this=many.copy(), expression=one)), "bigint"))
+        summed = cast(exp.Sum(this=exp.Mul(this=many.copy(), expression=one)), "bigint")
+        sums.append(named(summed, f"n{len(sums)}"))
     query = (
-        select(column("place", "p"), *sums)
+        select(named(small(name), "word"), column("place", "p"), *sums)
         .from_(table("tally", "t"), copy=False)
         .join(places, join_type="cross", copy=False)
     )
