@@ -34,7 +34,7 @@ from .trees import column, missing, named, select, small, table
 
 E = exp.Expr
 RELATION = "roster"
-_FORMAT = 1
+_FORMAT = 2
 _MOST_ITEMS, _LOOKED_AT = 240, 50_000
 
 
@@ -83,7 +83,8 @@ def write(
         _check(backend, file, profiles, project)
         backend.check_sources()
         manifest = {
-            **_of(project, channel_types, backend),
+            **_of(project, channel_types, backend.stamp("profiles")),
+            "columns": list(profiles),
             "mark": mark._asdict(),
             "file": file.name,
             "stamp": _stamp(file),
@@ -100,19 +101,17 @@ def write(
     return Written(file, count, mark.seq)
 
 
-def use(
-    project: Project, channel_types: Mapping[str, ChannelType], backend: Backend, ledger: Ledger, catalog: Catalog
-) -> Catalog:
-    """The catalog, with the roster where there is one of these very profiles and this ledger: then relation
-    ``profiles`` is the roster."""
+def use(project: Project, channel_types: Mapping[str, ChannelType], backend: Backend, ledger: Ledger) -> Catalog | None:
+    """The profiles by their roster, where there is one of these very files and this ledger: then it is relation
+    ``profiles``, and they need not be opened."""
     directory = snapshot.place(project)
     try:
         told = json.loads((directory / "roster.json").read_bytes())
         file, mark = directory / told["file"], Mark(**told["mark"])
-        own = _of(project, channel_types, backend)
+        own = _of(project, channel_types, backend.watch("profiles", project.profiles.source))
         same = all(told[name] == own[name] for name in ("format", "maysend", "profiles", "key"))
         if not same or told["stamp"] != _stamp(file) or not ledger.has(mark):
-            return catalog
+            return None
         addresses = {name for name, steps in own["addresses"].items() if told["addresses"].get(name) == steps}
         groups = {
             (channel.name, name): told["groups"][channel.name]
@@ -120,16 +119,15 @@ def use(
             if (name := address_column(channel)) in addresses and channel.name in told["groups"]
         }
         kinds = backend.open_own(RELATION, file)
+        profiles = {name: kinds[name] for name in told["columns"]}
     except (OSError, ValueError, TypeError, KeyError, SourceError):
-        return catalog
+        return None
     backend.view("profiles", select(exp.Star()).from_(table(RELATION), copy=False))
-    profiles = {name: kinds.get(name, kind) for name, kind in (catalog.profiles or {}).items()}
-    return replace(
-        catalog, profiles=profiles, roster=Roster(mark.seq, addresses, told["drawn by"], groups, told["items"])
-    )
+    roster = Roster(mark.seq, addresses, told["drawn by"], groups, told["items"])
+    return Catalog(profiles, {}, roster=roster)
 
 
-def _of(project: Project, channel_types: Mapping[str, ChannelType], backend: Backend) -> dict[str, Any]:
+def _of(project: Project, channel_types: Mapping[str, ChannelType], stamp: Sequence[object]) -> dict[str, Any]:
     """What a roster is of. One of anything else is not used, nor are addresses that came about otherwise."""
     return {
         "format": _FORMAT,
@@ -137,7 +135,7 @@ def _of(project: Project, channel_types: Mapping[str, ChannelType], backend: Bac
         "profiles": [
             project.profiles.source.location,
             dict(project.profiles.source.columns),
-            backend.stamp("profiles"),
+            [list(one) if isinstance(one, tuple) else one for one in stamp],
         ],
         "key": project.profiles.key,
         "drawn by": project.profiles.drawn_by or project.profiles.key,

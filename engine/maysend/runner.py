@@ -172,9 +172,8 @@ def opened(
         connect(project, memory=memory, session=session, told=progress) as backend,
     ):
         progress("opening sources")
-        catalog, problems = open_sources(project, backend)
-        if roster and until is None and not problems:
-            catalog = rosters.use(project, plugins.channel_types, backend, ledger, catalog)
+        found = rosters.use(project, plugins.channel_types, backend, ledger) if roster and until is None else None
+        catalog, problems = open_sources(project, backend, found)
         if not catalog.roster:
             problems += key_problems(project, backend, catalog)
         problems += meaning.problems(project, catalog, clock)
@@ -208,8 +207,11 @@ def _seldom_collecting() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def open_sources(project: Project, backend: Backend) -> tuple[Catalog, list[Problem]]:
-    """Every table a project declares, under the names that plans read, and a problem for each that cannot be opened."""
+def open_sources(project: Project, backend: Backend, found: Catalog | None = None) -> tuple[Catalog, list[Problem]]:
+    """Every table a project declares, under the names that plans read, and a problem for each that cannot be opened.
+
+    ``found`` has the profiles where they are open already.
+    """
     problems: list[Problem] = []
 
     def open_(name: str, source: Source, *path: str) -> Table | None:
@@ -219,10 +221,11 @@ def open_sources(project: Project, backend: Backend) -> tuple[Catalog, list[Prob
             problems.append(project.document.problem((*path, "source"), str(error)))
             return None
 
-    profiles = open_("profiles", project.profiles.source, "profiles")
+    profiles = found.profiles if found else open_("profiles", project.profiles.source, "profiles")
     events = {name: open_(f"events {name}", event.source, "events", name) for name, event in project.events.items()}
     sends = open_("events ", project.sends.source, "sends") if project.sends else None
-    return Catalog(profiles, {name: kinds for name, kinds in events.items() if kinds is not None}, sends), problems
+    opened = {name: kinds for name, kinds in events.items() if kinds is not None}
+    return Catalog(profiles, opened, sends, found.roster if found else None), problems
 
 
 def key_problems(project: Project, backend: Backend, catalog: Catalog) -> list[Problem]:

@@ -29,7 +29,11 @@ ROOT = Path(__file__).parents[2]
 @click.command()
 @click.option("--profiles", type=click.IntRange(min=1_000), default=1_000_000, show_default=True)
 @click.option(
-    "--rows", "chosen", multiple=True, type=click.Choice([*ROWS, *OTHERS, "all"]), help="Default: all but tenfold and spark."
+    "--rows",
+    "chosen",
+    multiple=True,
+    type=click.Choice([*ROWS, *OTHERS, "all"]),
+    help="Default: all but tenfold and spark.",
 )
 @click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True)
 @click.option("--without", multiple=True, type=click.Choice(sorted(SIDES)), help="Leave a side out.")

@@ -41,8 +41,9 @@ class Backend(Engine, Protocol):
     def open_own(self, name: str, file: Path) -> Table:
         """Make a Parquet file readable that maysend wrote, where this machine and the engine see it."""
 
-    def stamp(self, name: str) -> list[Any]:
-        """What tells the files of an opened source from any later ones, as JSON has it; nothing where none is here."""
+    def watch(self, name: str, source: Source) -> Sequence[object]:
+        """Have ``check_sources`` look at a source that need not be opened; what tells its files from any later ones, or
+        nothing where none is here. Raises SourceError where it is missing."""
 
     def settle(self, but: Container[str] = ()) -> None:
         """Called when every source is open: what is slow to read twice is read once, all ``but`` some."""

@@ -91,7 +91,7 @@ class DuckDB:
             raise SourceError(f"{source.location}: is not a file here; declare `engine: {{type: spark}}` to read it")
         try:
             if watched:
-                self._opened[name] = (source, self._stamps(source))
+                self.watch(name, source)
             relation = self._relation(source)
             missing = [column for column in source.columns if column not in relation.columns]
             if missing:
@@ -107,6 +107,17 @@ class DuckDB:
             raise SourceError(self._located(line(text), source)) from None
         except SourceError as error:
             raise SourceError(self._located(str(error), source)) from None
+
+    def watch(self, name: str, source: Source) -> Sequence[object]:
+        """Have ``check_sources`` look at a source; what tells its files from any later ones."""
+        if not source.local:
+            return ()
+        self._opened[name] = (source, self._stamps(source))
+        return self._opened[name][1]
+
+    def stamp(self, name: str) -> Sequence[object]:
+        """What tells the files of an opened source from any later ones."""
+        return self._opened[name][1]
 
     def open_own(self, name: str, file: Path) -> Table:
         """Make a Parquet file readable that maysend wrote."""
@@ -124,10 +135,6 @@ class DuckDB:
             finally:
                 self._connection.execute(_AS_WRITTEN)
             self.view(name, exp.select("*").from_(_identifier(landed)))
-
-    def stamp(self, name: str) -> list[Any]:
-        """What tells the files of an opened source from any later ones, as JSON has it."""
-        return [list(one) if isinstance(one, tuple) else one for one in self._opened[name][1]]
 
     def check_sources(self) -> None:
         """Raises SourceError where a file is not what it was when it was opened: then nothing read is of one piece."""

@@ -81,7 +81,7 @@ class Spark:
         """
         with errors(source.location):
             if watched:
-                self._opened[name] = (source, stamps(source))
+                self.watch(name, source)
             frame = read(self._session, source)
             frame.createOrReplaceTempView(quoted(name))
             return columns_of(frame.schema)
@@ -99,16 +99,18 @@ class Spark:
         """The files of every source that this machine sees, by the location that declares it; none of another."""
         return {source.location: files_of(source) for source, _ in self._opened.values()}
 
+    def watch(self, name: str, source: Source) -> Sequence[object]:
+        """Have ``check_sources`` look at a source; what tells its files from any later ones, nothing where none is
+        here."""
+        self._opened[name] = (source, stamps(source))
+        return self._opened[name][1]
+
     def open_own(self, name: str, file: Path) -> Table:
         """Make a Parquet file readable that maysend wrote: to the workers, part by part."""
         found = self.local.open_own(name, file)
         self._replaced(name)
-        self._parts[name] = parts_of(file, self._count(name))
+        self._parts[name] = parts_of(file, self._count(name), self._session.sparkContext.defaultParallelism)
         return found
-
-    def stamp(self, name: str) -> list[Any]:
-        """What tells the files of an opened source from any later ones, as JSON has it; nothing where none is here."""
-        return [list(one) if isinstance(one, tuple) else one for one in self._opened[name][1]]
 
     def create(self, name: str, query: exp.Query, *, few: bool = False) -> None:
         """Keep a query's rows under a name, in no order: here where all that it reads is here, else part by part where

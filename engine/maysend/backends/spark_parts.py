@@ -18,8 +18,11 @@ from ..trees import column
 if TYPE_CHECKING:
     import pyarrow
 
-ROWS = 5 * 122_880
-"""The rows of a part: some of DuckDB's row groups, which are read whole."""
+_GROUP = 122_880
+"""The rows of a row group, as DuckDB writes and reads them: whole."""
+
+_MOST = 20
+"""The row groups of a part, at most."""
 
 _ROW_BY_ROW = (exp.AggFunc, exp.Window, exp.Group, exp.Distinct, exp.Limit, exp.Offset, exp.SetOperation, exp.Explode)
 _NUMBER = "file_row_number"
@@ -46,9 +49,12 @@ class Part:
         return exp.select(own).from_(rows, copy=False).where(within, copy=False)
 
 
-def parts_of(file: Path, rows: int) -> list[Part]:
-    """A file of so many rows in parts."""
-    return [Part(str(file), first, first + ROWS - 1) for first in range(0, max(rows, 1), ROWS)]
+def parts_of(file: Path, rows: int, workers: int) -> list[Part]:
+    """A file of so many rows in parts: as few as can be, and all workers have as much to do."""
+    groups = max(-(-rows // _GROUP), 1)
+    rounds = -(-groups // (workers * _MOST))
+    size = -(-groups // (workers * rounds)) * _GROUP
+    return [Part(str(file), first, first + size - 1) for first in range(0, max(rows, 1), size)]
 
 
 def tables_in(queries: Iterable[exp.Query]) -> set[str]:

@@ -42,7 +42,7 @@ def line(error: Exception) -> str:
     text = str(error)
     if found := _LACKING.search(text):
         return (
-            f"the workers' Python has no {found[1]}, which reading a roster needs; install duckdb and pyarrow there, and"
+            f"the workers' Python has no {found[1]}, which reading a roster needs; install duckdb and pyarrow there and"
             " name that Python in `settings` as spark.pyspark.python"
         )
     if found := _TOLD.search(text):

@@ -97,7 +97,8 @@ def _counted(
     if status:
         for query in found:
             query.join(table("status", "s"), on=status.copy(), copy=False)
-    engine.each("counted", exp.union(*found, distinct=False), first=_tally(words, source, by))
+    together = exp.union(*found, distinct=False, copy=False) if len(found) > 1 else found[0]
+    engine.each("counted", together, first=_tally(words, source, by))
     sums = [cast(exp.Sum(this=column(f"n{place}")), "bigint") for place in range(len(next(iter(passed.values()))))]
     whole = select(column("word"), column("place"), *sums).from_(table("counted"), copy=False)
     return engine.rows(whole.group_by(column("word"), column("place"), copy=False))
