@@ -7,6 +7,7 @@ BENCH_PINS := .ci/benchmarks.txt
 BENCH_STAMP := $(VENV)/.benchmarks
 SPARK_PINS := .ci/spark.txt
 SPARK_STAMP := $(VENV)/.spark
+OF_SPARK := pyspark py4j pandas pyarrow numpy pytz
 BUILD_BACK_END := hatchling editables
 RUN := $(VENV)/bin/python -m
 MAYSEND := $(VENV)/bin/maysend --project config
@@ -67,9 +68,10 @@ snapshots: $(STAMP)
 
 pins:
 	printf "%s\n" $(BUILD_BACK_END) | uv pip compile --quiet --universal --all-extras --upgrade --no-annotate \
-		--no-emit-package pyspark --no-emit-package py4j \
+		$(foreach package,$(OF_SPARK),--no-emit-package $(package)) \
 		--custom-compile-command "make pins" --output-file $(PINS) pyproject.toml -
-	echo "pyspark>=4.0,<5" | uv pip compile --quiet --universal --upgrade --no-annotate --no-emit-package setuptools \
+	echo "pyspark>=4.0,<5 pyarrow>=18 pandas>=2.2,<3" | tr ' ' '\n' \
+		| uv pip compile --quiet --universal --upgrade --no-annotate --no-emit-package setuptools \
 		--custom-compile-command "make pins" --output-file $(SPARK_PINS) -
 	uv pip compile --quiet --universal --group bench --constraint $(PINS) --upgrade --no-annotate \
 		--custom-compile-command "make pins" --output-file $(BENCH_PINS)

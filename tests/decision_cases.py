@@ -37,3 +37,11 @@ def conditions_world(content: Mapping[str, Any]) -> dict[str, Any]:
     added = [name for name in segments if name.startswith(("true_", "negated_"))]
     campaigns = {name: {"channel": channel, "audience": {"include": [name]}} for name in added}
     return world | {"segments": segments, "campaigns": campaigns}
+
+
+def world_of(content: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every world of a file of cases, by the name of its case."""
+    if "conditions" in content:
+        yield "conditions", conditions_world(content)
+    for case in content.get("decisions", ()):
+        yield case["name"], {"channels": EVERYONE, **content["world"], **case.get("world", {})}

@@ -108,7 +108,10 @@ class Run:
         assert self.ledger_mark
         local, types, catalog = self.backend.local, self.plugins.channel_types, self.catalog
         if local is not self.backend:
-            catalog = replace(catalog, profiles=local.open("profiles", self.project.profiles.source))
+            source = self.project.profiles.source
+            if not source.local:
+                raise SourceError(f"{source.location}: is no file of this machine, and a roster is made of such files")
+            catalog = replace(catalog, profiles=local.open("profiles", source))
             local.settle()
         return rosters.write(self.project, types, local, catalog, self.clock, self.ledger_mark, self.progress)
 

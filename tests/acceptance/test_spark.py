@@ -20,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, seed, settings
 from sqlglot import exp
 
-from decision_cases import EVERYONE, conditions_world, contents
+from decision_cases import EVERYONE, contents, world_of
 from drawing import World, worlds
 from engine import loaded_plugins, loaded_project, record, write_project
 from maysend import runner
@@ -66,14 +66,6 @@ def on_spark(root: Path, master: str, **keys: Any) -> None:
     lines = [line for line in file.read_text().splitlines() if not line.startswith("engine:")]
     engine = {"type": "spark", "master": master, "settings": EXECUTORS, **keys}
     file.write_text("\n".join([*lines, f"engine: {json.dumps(engine)}", ""]))
-
-
-def world_of(content: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every world of a file of cases, by the name of its case."""
-    if "conditions" in content:
-        yield "conditions", conditions_world(content)
-    for case in content.get("decisions", ()):
-        yield case["name"], {"channels": EVERYONE, **content["world"], **case.get("world", {})}
 
 
 def differences(world: Mapping[str, Any], running: SparkSession) -> dict[str, Any]:
@@ -274,7 +266,7 @@ def test_patterns_find_in_java_what_re2_finds(running: SparkSession, tmp_path: P
     with DuckDB() as local, Spark(Interpreted(running).newSession(), tmp_path) as spark:
         expected = {row[0]: row[1:] for row in local.rows(query.copy())}
         assert len(expected) == len(TEXTS)
-        for text, *matched in spark.rows(query.copy()):
+        for text, *matched in spark.stream(query.copy()):
             different = [p for p, one, other in zip(PATTERNS, expected[text], matched, strict=True) if one != other]
             assert different == [], text
 

@@ -230,7 +230,8 @@ class DuckDB:
         """A relation's rows as a stream of Arrow."""
         import pyarrow  # not every DuckDB has one beside it
 
-        found, sink = self._run(exp.select("*").from_(_identifier(name))).to_arrow_table(), pyarrow.BufferOutputStream()
+        query = exp.select("*").from_(_identifier(name))
+        found, sink = self._connection.sql(query.sql("duckdb")).to_arrow_table(), pyarrow.BufferOutputStream()
         with pyarrow.ipc.new_stream(sink, found.schema) as stream:
             stream.write_table(found)
         return bytes(sink.getvalue().to_pybytes())

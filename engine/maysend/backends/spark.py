@@ -25,7 +25,7 @@ from ..trees import table
 from .duckdb import STATEMENTS, VERSION, DuckDB
 from .spark_dialect import MaysendSpark
 from .spark_parts import Part, Work, gathered, parts_of, row_by_row, tables_in, written
-from .spark_sources import columns_of, files_of, read, stamps, uri
+from .spark_sources import columns_of, files_of, own, read, stamps, uri
 from .spark_words import errors, quoted
 
 _SETTINGS: Mapping[str, str] = {
@@ -39,8 +39,8 @@ _SETTINGS: Mapping[str, str] = {
     "spark.sql.files.ignoreCorruptFiles": "false",
 }
 _OWN = "spark-"
-_FEW = 500_000
-"""So many rows at most go to every worker."""
+_FEW = _HERE = 500_000
+"""So many rows at most go to every worker, or are kept in this process."""
 _LEFT_OVER = 7 * 24 * 3600  # seconds
 _KEPT = {"mapreduce.fileoutputcommitter.marksuccessfuljobs": "false"}
 _WRITTEN = {**_KEPT, "compression": "zstd"}
@@ -252,7 +252,7 @@ class Spark:
             self.local.write(exp.select(exp.Star()).from_(table(name)), file)
             files = [str(file)]
         with errors():
-            frame = self._session.read.parquet(*map(uri, files))
+            frame = own(self._session, files)
             (functions.broadcast(frame) if few else frame).createOrReplaceTempView(quoted(name))
 
     def _replaced(self, name: str) -> None:
@@ -320,7 +320,7 @@ class Spark:
         found = self._tasks(written(self._work(query, of, {}), str(directory)), "file string, rows bigint", of)
         files = sorted(row["file"] for row in found)
         self.local.open_files(name, files)
-        if sum(row["rows"] for row in found) <= _FEW:
+        if sum(row["rows"] for row in found) <= _HERE:
             self._here.add(name)
         else:
             self._parts[name] = [Part(file) for file in files]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from glob import glob
 from pathlib import Path
 
+from pyspark.errors import PySparkTypeError
 from pyspark.sql import DataFrame, SparkSession, functions, types
 
 from ..columns import ColumnType, Kind
@@ -115,6 +117,17 @@ def stamps(source: Source) -> Sequence[object]:
         stat = os.stat(file)
         found.append((os.path.realpath(file), stat.st_ino, stat.st_size, stat.st_mtime_ns))
     return found
+
+
+def own(session: SparkSession, files: Sequence[str]) -> DataFrame:
+    """Parquet files that DuckDB wrote; without a job to find their columns, where Spark has the same types."""
+    from pyarrow import parquet
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    reader = session.read
+    with suppress(PySparkTypeError):
+        reader = reader.schema(from_arrow_schema(parquet.read_schema(files[0]), prefer_timestamp_ntz=True))
+    return reader.parquet(*map(uri, files))
 
 
 def columns_of(schema: types.StructType) -> dict[str, ColumnType]:
