@@ -11,6 +11,7 @@ import pytest
 ENGINE = Path(__file__).parents[2] / "engine" / "maysend"
 DOORS = {
     "duckdb": ("backends",),
+    "pyarrow": ("backends",),
     "pyspark": ("backends",),
     "py4j": ("backends",),
     "click": ("cli",),
