@@ -1,4 +1,5 @@
-"""The roster: the profiles with what every run would work out of them anew, kept as Parquet beside the snapshot.
+"""The roster: the profiles with what every run would work out of them anew, kept in a file of DuckDB's beside the
+snapshot.
 
 That is each channel's normalized addresses and which of them are shared, what all recorded answers add up to, the hash
 that draws use, and a bit for every value of a list that has few. A run reads it in place of the profiles, as long as
@@ -23,17 +24,17 @@ from .columns import Catalog, Kind, Roster, Table
 from .errors import OutputError, SourceError
 from .hookspecs import ChannelType, Step
 from .ledger import Ledger, Mark
-from .model import Project, Source
+from .model import Project
 from .moments import Clock
 from .output import publish
-from .targeting.contents import items_of, words_of
-from .targeting.features import HASH, Features, View, address_column, as_key, items_column, shared_column
+from .targeting.contents import items_of
+from .targeting.features import HASH, Features, View, address_column, as_key, items_column, shared_column, value
 from .targeting.standings import Level, Standing
 from .trees import column, missing, named, select, small, table
 
 E = exp.Expr
 RELATION = "roster"
-_FORMAT = 1
+_FORMAT = 2
 _MOST_ITEMS, _LOOKED_AT = 240, 50_000
 
 
@@ -74,12 +75,11 @@ def write(
         for level, subject in _subjects(profiles, project):
             backend.create(standing.side(level), standing.subjects(level, subject))
     directory = snapshot.place(project)
-    file = directory / f"roster-{mark.seq}-{token_hex(4)}.parquet"
+    file = directory / f"roster-{mark.seq}-{token_hex(4)}.duckdb"
     told("writing the roster")
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        backend.write(_query(view, profiles, standings, items), file)
-        _check(backend, file, profiles, project)
+        count = backend.keep(_query(view, profiles, standings, items), file)
         backend.check_sources()
         manifest = {
             **_of(project, channel_types, backend),
@@ -95,7 +95,6 @@ def write(
     except SourceError:
         file.unlink(missing_ok=True)
         raise
-    ((count,),) = backend.rows(select(exp.Count(this=exp.Star())).from_(table(RELATION), copy=False))
     return Written(file, count, mark.seq)
 
 
@@ -118,7 +117,7 @@ def use(
             for channel in project.channels.values()
             if (name := address_column(channel)) in addresses and channel.name in told["groups"]
         }
-        backend.open(RELATION, Source(str(file), str(file)), watched=False)
+        backend.open_kept(RELATION, file)
     except (OSError, ValueError, TypeError, KeyError, SourceError):
         return catalog
     backend.view("profiles", select(exp.Star()).from_(table(RELATION), copy=False))
@@ -194,8 +193,11 @@ def _query(
     view: View, profiles: Table, standings: Sequence[Standing], items: Mapping[str, Sequence[str]]
 ) -> exp.Select:
     """The roster, in the profiles' own order."""
-    own = [column(name, "p") for name, type_ in profiles.items() if not type_.path]
-    found: list[E] = [*own, column(HASH, "p")]
+    found: list[E] = []
+    for name, type_ in profiles.items():
+        if not type_.path:
+            found.append(named(value(profiles, name, "p"), name) if type_.kind == "float" else column(name, "p"))
+    found.append(column(HASH, "p"))
     query = select().from_(table("people", "p"))
     for address in view.features.addresses:
         beside = f"shared {address}"
@@ -214,18 +216,6 @@ def _query(
             query.join(table(side, side), on=same, join_type="left", copy=False)
         found += standing.folded()
     for name, values in items.items():
-        words = range(words_of(len(values)))
-        found += [named(items_of(column(name, "p"), values, word), items_column(name, word)) for word in words]
+        pieces = enumerate(items_of(column(name, "p"), values))
+        found += [named(bits, items_column(name, piece)) for piece, bits in pieces]
     return query.select(*found)
-
-
-def _check(backend: DuckDB, file: Path, profiles: Table, project: Project) -> None:
-    """Raises SourceError where a column is of another kind than in the profiles, such as a number Parquet has no room
-    for."""
-    found = backend.open(RELATION, Source(str(file), str(file)), watched=False)
-    for name, type_ in profiles.items():
-        if found.get(name) != type_:
-            raise SourceError(
-                f'{project.profiles.source.location}: column "{name}" ({type_}) would be {found.get(name)} in a roster;'
-                " declare its type under columns, or leave it out of the source"
-            )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from .backends.duckdb import DuckDB
 from .columns import LEDGER_COLUMNS, Catalog, Table
 from .declarations import meaning
 from .errors import InvalidProjectError, LedgerError, MaysendError, Problem, SourceError, UnknownNameError, did_you_mean
+from .garbage import seldom_collecting
 from .ledger import Ledger, Mark, open_ledger
 from .model import Campaign, Project, Source
 from .moments import Clock
@@ -167,7 +167,7 @@ def opened(
     """
     clock = Clock(as_of, ZoneInfo(project.timezone))
     with (
-        _seldom_collecting(),
+        seldom_collecting(),
         open_ledger(project.ledger, project.root) as ledger,
         connect(project, memory=memory, session=session, told=progress) as backend,
     ):
@@ -194,18 +194,6 @@ def opened(
         if remember:
             ledger.remember_groups(project.groups.values())
         yield Run(project, plugins, backend, catalog, clock, ledger, seq, progress, show_plan, mark)
-
-
-@contextmanager
-def _seldom_collecting() -> Iterator[None]:
-    """Plans are trees of a million nodes that live until a run's end: to look for garbage among them again and again
-    takes a tenth of it."""
-    before = gc.get_threshold()
-    gc.set_threshold(max(before[0], 200_000), *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def open_sources(project: Project, backend: Backend) -> tuple[Catalog, list[Problem]]:

@@ -1,4 +1,5 @@
-"""DuckDB: sources as views, plans as temporary tables, results as files. The only module that imports duckdb."""
+"""DuckDB: sources as views, plans as temporary tables, results as files. With duckdb_columns.py
+the only module that imports duckdb."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import tempfile
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 from time import perf_counter
 from typing import Any
 from uuid import uuid4
@@ -15,45 +17,21 @@ from uuid import uuid4
 import duckdb
 from sqlglot import exp
 
-from ..columns import NUMBERS, ColumnType, Kind, Table
+from ..columns import NUMBERS, Table
 from ..errors import OutputError, SourceError
 from ..model import Source
 from .csv_files import is_csv, read_header
+from .duckdb_columns import DECLARED, table_of
 from .failures import converted_column, line
 from .queries import read_paths, read_query
 
-_KINDS: Mapping[str, Kind] = {
-    **dict.fromkeys(
-        ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
-        "integer",
-    ),
-    **dict.fromkeys(("FLOAT", "DOUBLE"), "float"),
-    **dict.fromkeys(("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"), "timestamp"),
-    "VARCHAR": "text",
-    "UUID": "text",
-    "BOOLEAN": "boolean",
-    "DATE": "date",
-    "TIMESTAMP WITH TIME ZONE": "instant",
-}
-_DECLARED: Mapping[str, str] = {
-    "text": "VARCHAR",
-    "integer": "BIGINT",
-    "number": "DOUBLE",
-    "decimal": "DECIMAL(28, 9)",
-    "boolean": "BOOLEAN",
-    "date": "DATE",
-    "timestamp": "TIMESTAMP",
-    "instant": "TIMESTAMP WITH TIME ZONE",
-    "list of text": "VARCHAR[]",
-    "list of integer": "BIGINT[]",
-    "list of number": "DOUBLE[]",
-}
 _SETTINGS = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 _AS_WRITTEN = "SET disabled_optimizers = 'join_order,build_side_probe_side'"
 """Every query of a plan is written with the small table on the right of a join; an estimate would only get it wrong."""
 _JSON = (".json", ".jsonl", ".ndjson", ".json.gz")
 _NULL = "\\N"
 _PARQUET = {"compression": "zstd"}
+_ROWS = "rows"
 
 
 class DuckDB:
@@ -96,7 +74,7 @@ class DuckDB:
             if source.columns:
                 relation = relation.project(", ".join(_projected(name, source.columns) for name in relation.columns))
             relation.create_view(name, replace=True)
-            return _table(relation)
+            return table_of(relation)
         except duckdb.Error as error:
             text = str(error)
             if "No files found" in text or "No such file" in text:
@@ -152,6 +130,18 @@ class DuckDB:
         finally:
             if few:
                 self._connection.execute("PRAGMA enable_optimizer")
+
+    @contextmanager
+    def _attached(self, file: Path, name: exp.Identifier) -> Iterator[None]:
+        """A new database file, whole once the block has ended."""
+        try:
+            self._connection.execute(_attach(file, name).sql("duckdb"))
+        except duckdb.Error as error:
+            raise OutputError(f"{file.name}: cannot be written: {line(str(error)).rpartition(': ')[2]}") from None
+        try:
+            yield
+        finally:
+            self._run(exp.Detach(this=name))
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:
@@ -230,6 +220,27 @@ class DuckDB:
                 raise OutputError(f"{file.name}: cannot be written: {reason}") from None
             raise self._error(error) from None
 
+    def keep(self, query: exp.Query, file: Path) -> int:
+        """Write a query's rows to a file that ``open_kept`` reads, in the query's order; how many there are.
+
+        Raises OutputError where the file cannot be written.
+        """
+        beside = exp.to_identifier(f"kept {token_hex(4)}", quoted=True)
+        create = exp.Create(this=exp.Table(this=_identifier(_ROWS), db=beside.copy()), kind="TABLE", expression=query)
+        with self._attached(file, beside), self._timed("file"):
+            ((count,),) = self._run(create).fetchall()
+        return int(count)
+
+    def open_kept(self, name: str, file: Path) -> Table:
+        """Make the rows that ``keep`` wrote readable as ``name``, for as long as the run lasts; their columns by name.
+
+        Raises SourceError where the file is no such file.
+        """
+        beside = exp.to_identifier(f"kept {name}", quoted=True)
+        self._run(_attach(file, beside, read_only=True))
+        self.view(name, exp.select("*").from_(exp.Table(this=_identifier(_ROWS), db=beside)))
+        return table_of(self._connection.table(_identifier(name).sql("duckdb")))
+
     def read(self, path: Path) -> tuple[list[str], Iterable[tuple[Any, ...]]]:
         """A Parquet file's column names, and its rows as they come."""
         try:
@@ -247,7 +258,7 @@ class DuckDB:
             return self._connection.read_csv(
                 path,
                 header=True,
-                columns={name: _DECLARED[source.columns.get(name, "text")] for name in header.names},
+                columns={name: DECLARED[source.columns.get(name, "text")] for name in header.names},
                 auto_detect=False,
                 delimiter=header.delimiter,
                 quotechar='"',
@@ -284,7 +295,7 @@ class DuckDB:
         files = self._files(source)
         if len(files) == 1:
             return
-        tables = {file: _table(self._connection.read_parquet(file, hive_partitioning=False)) for file in files}
+        tables = {file: table_of(self._connection.read_parquet(file, hive_partitioning=False)) for file in files}
         first = tables[files[0]]
         for file, table in tables.items():
             for name in {**first, **table}:
@@ -334,6 +345,12 @@ def _copied(query: exp.Query, file: Path, options: Mapping[str, str | int]) -> e
     )
 
 
+def _attach(file: Path, name: exp.Identifier, *, read_only: bool = False) -> exp.Attach:
+    options = [exp.AttachOption(this=exp.var("READ_ONLY"))] if read_only else []
+    attached = exp.Alias(this=exp.Literal.string(str(file)), alias=name.copy())
+    return exp.Attach(this=attached, expressions=options)
+
+
 def _identifier(name: str) -> exp.Identifier:
     return exp.to_identifier(name, quoted=True)
 
@@ -341,34 +358,5 @@ def _identifier(name: str) -> exp.Identifier:
 def _projected(name: str, declared: Mapping[str, str]) -> str:
     column: exp.Expr = exp.column(name, quoted=True)
     if name in declared:
-        column = exp.cast(column, exp.DataType.build(_DECLARED[declared[name]], dialect="duckdb"))
+        column = exp.cast(column, exp.DataType.build(DECLARED[declared[name]], dialect="duckdb"))
     return exp.alias_(column, name, quoted=True).sql("duckdb")
-
-
-def _table(relation: duckdb.DuckDBPyRelation) -> dict[str, ColumnType]:
-    found: dict[str, ColumnType] = {}
-    for name, kind in zip(relation.columns, relation.types, strict=True):
-        found |= {field: type_ for field, type_ in _fields((name,), kind) if field not in found}
-    return found
-
-
-def _fields(path: tuple[str, ...], kind: Any) -> Iterable[tuple[str, ColumnType]]:
-    """A column and, where it is a struct, its fields under dotted names."""
-    at = path if len(path) > 1 else ()
-    name = kind.id
-    if name == "list":
-        yield ".".join(path), ColumnType("list", _kind(kind.children[0][1]), at)
-        return
-    yield ".".join(path), ColumnType(_kind(kind), None, at)
-    if name == "struct":
-        for field, inner in kind.children:
-            yield from _fields((*path, field), inner)
-
-
-def _kind(kind: Any) -> Kind:
-    text = str(kind)
-    if text.startswith("DECIMAL"):
-        return "decimal"
-    if text.startswith("ENUM"):
-        return "text"
-    return _KINDS.get(text, "other")

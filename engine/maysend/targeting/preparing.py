@@ -212,13 +212,13 @@ def _status(plan: Plan, engine: Engine) -> None:
 
 
 def _spans(plan: Plan, predicates: list[Predicate], engine: Engine) -> dict[str, Span]:
-    """The smallest and largest value of every whole number and date that is asked for, read off their own tables."""
+    """The smallest and largest value of every number and date that is asked for, read off their own tables."""
     asked = {name.name for predicate in predicates for name in predicate.test.find_all(exp.Column)}
     by_table: dict[str, list[Feature]] = {}
     for feature in (plan.features.features[name] for name in asked):
         tables = {part.table for part in feature.expression.find_all(exp.Column)}
         plain = isinstance(feature.expression, exp.Column)
-        if feature.type.kind in ("integer", "date") and len(tables) == 1 and (plain or "p" not in tables):
+        if feature.type.kind in ("integer", "float", "date") and len(tables) == 1 and (plain or "p" not in tables):
             by_table.setdefault(tables.pop(), []).append(feature)
     found: dict[str, Span] = {}
     for alias, several in by_table.items():
@@ -227,8 +227,8 @@ def _spans(plan: Plan, predicates: list[Predicate], engine: Engine) -> dict[str,
         for place, feature in enumerate(several):
             low, high = row[2 * place : 2 * place + 2]
             if low is not None:
-                # A profile that has none of an event counts 0.
-                counted = alias != "p" and feature.type.kind == "integer"
+                # A profile that has none of an event counts 0, and sums up to it.
+                counted = alias != "p" and feature.type.kind != "date"
                 found[feature.name] = (min(low, 0), max(high, 0)) if counted else (low, high)
     return found
 
