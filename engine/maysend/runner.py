@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -61,13 +61,13 @@ class Run:
         campaigns: Sequence[Campaign],
         *,
         only: exp.Expr | None = None,
-        through: int = CAPPED,
+        through: int | None = CAPPED,
         addresses: bool = True,
     ) -> Iterator[Plan]:
         """The campaigns decided, a block at a time; each plan can be read until the next is asked for.
 
-        ``only`` restricts the profiles (``p``); ``through`` is the last stage that will be read, and ``addresses``
-        says whether any audience will be.
+        ``only`` restricts the profiles (``p``); ``through`` is the last stage that will be read (None: only what
+        profiles are, and nothing is decided), and ``addresses`` says whether any audience will be.
         """
         asked = [Asked(self.project, campaign) for campaign in campaigns]
         yield from self.decided(asked, only=only, through=through, addresses=addresses)
@@ -77,7 +77,7 @@ class Run:
         asked: Sequence[Asked],
         *,
         only: exp.Expr | None = None,
-        through: int = CAPPED,
+        through: int | None = CAPPED,
         addresses: bool = True,
     ) -> Iterator[Plan]:
         """The same for campaigns of projects that read the same tables."""
@@ -186,6 +186,8 @@ def opened(
         if until is None:
             mark = snapshot.land(ledger, backend, snapshot.place(project), ANSWERS, people)
             seq = mark.seq
+            if catalog.roster:
+                catalog = replace(catalog, roster=replace(catalog.roster, current=catalog.roster.seq == seq))
         else:
             seq = snapshot.land_past(ledger, backend, ANSWERS, until, people)
         problems += memory_problems(project, plugins, ledger, backend, catalog, clock)

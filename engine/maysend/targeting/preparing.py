@@ -31,26 +31,27 @@ def prepare(
     engine: Engine,
     *,
     only: E | None = None,
-    through: int = CAPPED,
+    through: int | None = CAPPED,
     addresses: bool = True,
     told: Callable[[str], None] = lambda _: None,
     looked_up: Callable[[Plan], None] = lambda _: None,
 ) -> None:
-    """Make what ``decisions`` (deciding.py) reads, up to a stage.
+    """Make what ``decisions`` (deciding.py) reads, up to a stage; for none, only what ``Plan.base`` reads.
 
     ``only`` restricts the profiles (``p``), for one explanation. ``addresses`` says whether any will be read. ``told``
     hears what is done next; ``looked_up`` gets the plan when it is whole, before anything is asked of every profile.
     """
     plan.needs_address = addresses
-    if only is None:
-        engine.view("people", plan.people())
-    else:
-        engine.create("people asked for", plan.people().where(only, copy=False))
-        engine.view("people", select(exp.Star()).from_(table("people asked for"), copy=False))
+    people = plan.people() if only is None else plan.people().where(only, copy=False)
+    if only is not None and (through is not None or plan.joins):
+        engine.create("people asked for", people)
+        people = select(exp.Star()).from_(table("people asked for"), copy=False)
+    engine.view("people", people)
     if plan.reads_ledger:
         engine.create("events Channel Unsubscribed", plan.events_of_ledger())
-    if only is not None:
+    if only is not None and plan.joins:
         _narrow(plan, engine)
+    plan.narrowed = only is not None
     for event, wanted in plan.measured().items():
         told(f"measuring {event or 'sends'}")
         _measure(plan, engine, event, wanted)
@@ -59,6 +60,8 @@ def prepare(
     told("folding answers")
     for standing in plan.features.standings.values():
         _fold(plan, standing, engine)
+    if through is None:
+        return
     _look_up(plan, engine)
     looked_up(plan)
     told("asking every profile")
@@ -91,7 +94,6 @@ def _narrow(plan: Plan, engine: Engine) -> None:
             asked_for(events.relation),
             select(exp.Star()).from_(table(events.relation, "e"), copy=False).where(of_them, copy=False),
         )
-    plan.narrowed = True
 
 
 def _measure(plan: Plan, engine: Engine, event: str, wanted: Mapping[Aggregate, str]) -> None:
@@ -115,6 +117,9 @@ def _measure(plan: Plan, engine: Engine, event: str, wanted: Mapping[Aggregate, 
 def _fold(plan: Plan, standing: Standing, engine: Engine) -> None:
     """A table for each level of a standing: the answers of everybody who gave one; and of what the roster has folded,
     a table of those whose answers changed since."""
+    roster = plan.catalog.roster
+    if standing.kept is not None and roster and roster.current:
+        return
     answers = asked_for(ANSWERS) if plan.narrowed else ANSWERS
     if standing.kept is not None:
         _answers_since(plan, standing, answers, engine)
