@@ -41,7 +41,7 @@ class Roster:
 
     ``addresses`` are its columns of normalized addresses, and ``drawn_by`` the column whose hash it has. ``groups`` are
     those whose answers it has folded, by channel and address, in the order of their bits; ``items`` are the values that
-    the bits of each list stand for.
+    the bits of each list stand for. ``current`` says that nobody answered since.
     """
 
     seq: int
@@ -49,6 +49,7 @@ class Roster:
     drawn_by: str
     groups: Mapping[tuple[str, str], Sequence[str]]
     items: Mapping[str, Sequence[str]]
+    current: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from .model import Campaign
 from .runner import Run
 from .targeting import reads
 from .targeting.features import View, address_column, value
-from .targeting.plan import CAPPED, GROUP, Plan
+from .targeting.plan import SHARED, Plan
 from .targeting.stages import REASONS, Reason, control_groups, frequency_caps, predicates, sent
-from .trees import cast, column, named, number, table
+from .trees import cast, column, named, number, select, table, written
 from .where import All, AnyOf, Condition, InSegment, Not
 from .wording import day, describe, seen
 
@@ -61,9 +61,10 @@ def explain(run: Run, campaigns: Sequence[Campaign], profile: str) -> list[Expla
     whole = [campaign for campaign in campaigns if campaign.target_cap]
     alone = [campaign for campaign in campaigns if not campaign.target_cap]
     is_it = _is(run, profile)
-    for explanation in _explained(run, alone, profile, is_it, through=GROUP):
-        if explanation.reason in _BY_ITSELF:
-            found.append(explanation)
+    for plan in run.plans(alone, only=is_it, through=None):
+        for index in range(len(plan.asked)):
+            if explanation := _Explainer(run, plan, index, profile).by_itself():
+                found.append(explanation)
     done = {explanation.campaign for explanation in found}
     if shared := [campaign for campaign in alone if campaign.name not in done]:
         found += _explained(run, shared, profile, _neighbours(run, shared, is_it))
@@ -71,10 +72,8 @@ def explain(run: Run, campaigns: Sequence[Campaign], profile: str) -> list[Expla
     return sorted(found, key=lambda explanation: explanation.campaign)
 
 
-def _explained(
-    run: Run, campaigns: Sequence[Campaign], profile: str, only: E | None, through: int = CAPPED
-) -> Iterator[Explanation]:
-    for plan in run.plans(campaigns, only=only, through=through):
+def _explained(run: Run, campaigns: Sequence[Campaign], profile: str, only: E | None) -> Iterator[Explanation]:
+    for plan in run.plans(campaigns, only=only):
         for index in range(len(plan.asked)):
             yield _Explainer(run, plan, index, profile).explanation()
 
@@ -111,8 +110,9 @@ def _neighbours(run: Run, campaigns: Sequence[Campaign], is_it: E) -> E:
     return exp.or_(*(_is(run, found) for (found,) in keys))
 
 
-_BY_ITSELF = REASONS[: REASONS.index("duplicate_address")]
-"""The reasons that no other profile has a part in."""
+_OF_OTHERS = ("duplicate_address", "over_target_cap")
+"""The reasons that other profiles have a part in."""
+_BEFORE_OTHERS = REASONS[: REASONS.index(_OF_OTHERS[0])]
 
 
 class _Explainer:
@@ -124,27 +124,36 @@ class _Explainer:
         self.view: View = plan.view(index)
         self._asked: dict[str, E] = {}
         self._row: dict[str, Any] = {}
+        self._tests: dict[str, list[E]] = {}
 
     def explanation(self) -> Explanation:
-        decided = self._decided()
-        tests: dict[str, list[E]] = {}
-        for reason, test in predicates(self.campaign, self.view):
-            tests.setdefault(reason, []).append(known(test))
-        for test in (test for several in tests.values() for test in several):
-            self._ask(test)
-        for needed in self._needed():
-            self._ask(needed)
+        """What was decided, and the checks behind it."""
         self._read()
+        return self._explanation(self._decided())
+
+    def by_itself(self) -> Explanation | None:
+        """The same without deciding, of a campaign without a target cap; None where it depends on other profiles."""
+        shared = [column(SHARED, "b")] if self.plan.addressed else []
+        self._read(shared)
+        failed = [reason for reason in REASONS if reason not in _OF_OTHERS and not self._passed(reason)]
+        alone = bool(shared) and not self._value(shared[0])
+        first = failed[0] if failed else reads.INCLUDED
+        return self._explanation(first) if alone or first in _BEFORE_OTHERS else None
+
+    def _explanation(self, decided: str) -> Explanation:
         checks = []
         for reason in REASONS:
-            if reason in ("duplicate_address", "over_target_cap"):
+            if reason in _OF_OTHERS:
                 if REASONS.index(reason) > (REASONS.index(decided) if decided in REASONS else len(REASONS)):
                     continue
                 passed = decided != reason
             else:
-                passed = all(self._value(test) for test in tests.get(reason, ()))
+                passed = self._passed(reason)
             checks.append(Check(reason, passed, self._detail(reason, passed)))
         return Explanation(self.campaign.name, self.profile, decided, checks)
+
+    def _passed(self, reason: str) -> bool:
+        return all(self._value(test) for test in self._tests.get(reason, ()))
 
     # Reading ---------------------------------------------------------------------------------------------------------
 
@@ -156,28 +165,29 @@ class _Explainer:
             .from_(everyone)
             .where(exp.EQ(this=key, expression=exp.Literal.string(self.profile)))
         )
-        if not rows:
-            raise UnknownNameError(
-                f'there is no profile "{self.profile}" in {self.run.project.profiles.source.location}'
-            )
         return str(rows[0][0])
 
     def _ask(self, expression: E) -> None:
-        self._asked[expression.sql()] = expression
+        self._asked[written(expression)] = expression
 
     def _value(self, expression: E) -> Any:
-        return self._row[expression.sql()]
+        return self._row[written(expression)]
 
-    def _read(self) -> None:
+    def _read(self, further: Sequence[E] = ()) -> None:
+        """Ask for every test, what details show beside them, and what is needed further."""
+        for reason, test in predicates(self.campaign, self.view):
+            self._tests.setdefault(reason, []).append(known(test))
+        for asked in (*(test for several in self._tests.values() for test in several), *self._needed(), *further):
+            self._ask(asked)
         names = {sql: f"x{index}" for index, sql in enumerate(self._asked)}
-        chosen = [named(self._asked[sql].copy(), name) for sql, name in names.items()]
-        key = cast(column("key", "b"), "text")
-        query = (
-            exp.select(*chosen)
-            .from_(self.plan.base().subquery("b"))
-            .where(exp.EQ(this=key, expression=exp.Literal.string(self.profile)))
-        )
-        self._row = dict(zip(names, self.run.backend.rows(query)[0], strict=True))
+        chosen = [named(self._asked[sql], name) for sql, name in names.items()]
+        is_it = exp.EQ(this=cast(column("key", "b"), "text"), expression=exp.Literal.string(self.profile))
+        query = select(*chosen).from_(self.plan.base().subquery("b", copy=False), copy=False).where(is_it, copy=False)
+        rows = self.run.backend.rows(query)
+        if not rows:
+            source = self.run.project.profiles.source.location
+            raise UnknownNameError(f'there is no profile "{self.profile}" in {source}')
+        self._row = dict(zip(names, rows[0], strict=True))
 
     def _needed(self) -> Iterator[E]:
         """Everything that details show beside the tests themselves."""

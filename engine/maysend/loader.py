@@ -17,6 +17,7 @@ from .declarations import assembly, references
 from .declarations.shapes import Shapes
 from .documents import Document
 from .errors import InvalidProjectError, MaysendError, Problem, did_you_mean
+from .garbage import seldom_collecting
 from .model import Project
 from .plugins import Plugins
 from .where import Path as KeyPath
@@ -86,6 +87,7 @@ def settings(root: Path, plugins: Plugins) -> Document:
     return document
 
 
+@seldom_collecting()
 def check(root: Path, plugins: Plugins, given: Given | None = None) -> tuple[Project | None, list[Problem]]:
     """The project in ``root``, and every problem of shape and reference, sorted.
 

@@ -22,14 +22,14 @@ _KEPT = 2  # the newest file, and the one before, which another run may be readi
 
 
 def publish(directory: Path, name: str, told: Mapping[str, Any]) -> None:
-    """Say in ``<name>.json`` which ``<name>-*.parquet`` later runs read, and what it is of; remove older ones.
+    """Say in ``<name>.json`` which ``<name>-*`` later runs read, and what it is of; remove older ones.
 
     Whoever reads meanwhile finds one that is whole. Raises OSError.
     """
     unfinished = directory / f"{name}-{token_hex(4)}.json"
     unfinished.write_text(json.dumps(told), encoding="utf-8")
     os.replace(unfinished, directory / f"{name}.json")
-    older = sorted(directory.glob(f"{name}-*.parquet"), key=lambda found: found.stat().st_mtime_ns)
+    older = sorted(directory.glob(f"{name}-*"), key=lambda found: found.stat().st_mtime_ns)
     for old in older[:-_KEPT]:
         old.unlink(missing_ok=True)
 

@@ -1,4 +1,5 @@
-"""The roster: the profiles with what every run would work out of them anew, kept as Parquet beside the snapshot.
+"""The roster: the profiles with what every run would work out of them anew, kept in a file of DuckDB's beside the
+snapshot.
 
 That is each channel's normalized addresses and which of them are shared, what all recorded answers add up to, the hash
 that draws use, and a bit for every value of a list that has few. A run reads it in place of the profiles, as long as
@@ -27,8 +28,8 @@ from .ledger import Ledger, Mark
 from .model import Project
 from .moments import Clock
 from .output import publish
-from .targeting.contents import items_of, words_of
-from .targeting.features import HASH, Features, View, address_column, as_key, items_column, shared_column
+from .targeting.contents import items_of
+from .targeting.features import HASH, Features, View, address_column, as_key, items_column, shared_column, value
 from .targeting.standings import Level, Standing
 from .trees import column, missing, named, select, small, table
 
@@ -51,12 +52,14 @@ def write(
     project: Project,
     channel_types: Mapping[str, ChannelType],
     backend: DuckDB,
+    reader: Backend,
     catalog: Catalog,
     clock: Clock,
     mark: Mark,
     told: Callable[[str], None],
 ) -> Written:
-    """Write the roster of the opened profiles in place of the one before; the answers as of ``mark`` have been landed.
+    """Write the roster of the profiles that ``backend`` has opened, for ``reader``, in place of the one before; the
+    answers as of ``mark`` have been landed.
 
     Raises SourceError where a column would not be the same when read again, OutputError where the directory cannot be
     written.
@@ -75,12 +78,12 @@ def write(
         for level, subject in _subjects(profiles, project):
             backend.create(standing.side(level), standing.subjects(level, subject))
     directory = snapshot.place(project)
-    file = directory / f"roster-{mark.seq}-{token_hex(4)}.parquet"
+    file = directory / f"roster-{mark.seq}-{token_hex(4)}{reader.kept_as}"
     told("writing the roster")
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        backend.write(_query(view, profiles, standings, items), file)
-        _check(backend, file, profiles, project)
+        count = reader.keep(_query(view, profiles, standings, items), file)
+        _check(reader, file, profiles, project)
         backend.check_sources()
         manifest = {
             **_of(project, channel_types, backend.stamp("profiles")),
@@ -97,7 +100,6 @@ def write(
     except SourceError:
         file.unlink(missing_ok=True)
         raise
-    ((count,),) = backend.rows(select(exp.Count(this=exp.Star())).from_(table(RELATION), copy=False))
     return Written(file, count, mark.seq)
 
 
@@ -110,7 +112,7 @@ def use(project: Project, channel_types: Mapping[str, ChannelType], backend: Bac
         file, mark = directory / told["file"], Mark(**told["mark"])
         own = _of(project, channel_types, backend.watch("profiles", project.profiles.source))
         same = all(told[name] == own[name] for name in ("format", "maysend", "profiles", "key"))
-        if not same or told["stamp"] != _stamp(file) or not ledger.has(mark):
+        if not same or file.suffix != backend.kept_as or told["stamp"] != _stamp(file) or not ledger.has(mark):
             return None
         addresses = {name for name, steps in own["addresses"].items() if told["addresses"].get(name) == steps}
         groups = {
@@ -118,7 +120,7 @@ def use(project: Project, channel_types: Mapping[str, ChannelType], backend: Bac
             for channel in project.channels.values()
             if (name := address_column(channel)) in addresses and channel.name in told["groups"]
         }
-        kinds = backend.open_own(RELATION, file)
+        kinds = backend.open_kept(RELATION, file)
         profiles = {name: kinds[name] for name in told["columns"]}
     except (OSError, ValueError, TypeError, KeyError, SourceError):
         return None
@@ -196,8 +198,11 @@ def _query(
     view: View, profiles: Table, standings: Sequence[Standing], items: Mapping[str, Sequence[str]]
 ) -> exp.Select:
     """The roster, in the profiles' own order."""
-    own = [column(name, "p") for name, type_ in profiles.items() if not type_.path]
-    found: list[E] = [*own, column(HASH, "p")]
+    found: list[E] = []
+    for name, type_ in profiles.items():
+        if not type_.path:
+            found.append(named(value(profiles, name, "p"), name) if type_.kind == "float" else column(name, "p"))
+    found.append(column(HASH, "p"))
     query = select().from_(table("people", "p"))
     for address in view.features.addresses:
         beside = f"shared {address}"
@@ -216,15 +221,15 @@ def _query(
             query.join(table(side, side), on=same, join_type="left", copy=False)
         found += standing.folded()
     for name, values in items.items():
-        words = range(words_of(len(values)))
-        found += [named(items_of(column(name, "p"), values, word), items_column(name, word)) for word in words]
+        pieces = enumerate(items_of(column(name, "p"), values))
+        found += [named(bits, items_column(name, piece)) for piece, bits in pieces]
     return query.select(*found)
 
 
-def _check(backend: DuckDB, file: Path, profiles: Table, project: Project) -> None:
-    """Raises SourceError where a column is of another kind than in the profiles, such as a number Parquet has no room
-    for."""
-    found = backend.open_own(RELATION, file)
+def _check(backend: Backend, file: Path, profiles: Table, project: Project) -> None:
+    """Raises SourceError where a column is of another kind than in the profiles, such as a number that Parquet has no
+    room for."""
+    found = backend.open_kept(RELATION, file)
     for name, type_ in profiles.items():
         if found.get(name) != type_:
             raise SourceError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from .backends.backend import Backend, connect
 from .columns import LEDGER_COLUMNS, Catalog, Table
 from .declarations import meaning
 from .errors import InvalidProjectError, LedgerError, Problem, SourceError, UnknownNameError, did_you_mean
+from .garbage import seldom_collecting
 from .ledger import Ledger, Mark, open_ledger
 from .model import Campaign, Project, Source
 from .moments import Clock
@@ -60,13 +60,13 @@ class Run:
         campaigns: Sequence[Campaign],
         *,
         only: exp.Expr | None = None,
-        through: int = CAPPED,
+        through: int | None = CAPPED,
         addresses: bool = True,
     ) -> Iterator[Plan]:
         """The campaigns decided, a block at a time; each plan can be read until the next is asked for.
 
-        ``only`` restricts the profiles (``p``); ``through`` is the last stage that will be read, and ``addresses``
-        says whether any audience will be.
+        ``only`` restricts the profiles (``p``); ``through`` is the last stage that will be read (None: only what
+        profiles are, and nothing is decided), and ``addresses`` says whether any audience will be.
         """
         asked = [Asked(self.project, campaign) for campaign in campaigns]
         yield from self.decided(asked, only=only, through=through, addresses=addresses)
@@ -76,7 +76,7 @@ class Run:
         asked: Sequence[Asked],
         *,
         only: exp.Expr | None = None,
-        through: int = CAPPED,
+        through: int | None = CAPPED,
         addresses: bool = True,
     ) -> Iterator[Plan]:
         """The same for campaigns of projects that read the same tables."""
@@ -113,7 +113,9 @@ class Run:
                 raise SourceError(f"{source.location}: is no file of this machine, and a roster is made of such files")
             catalog = replace(catalog, profiles=local.open("profiles", source))
             local.settle()
-        return rosters.write(self.project, types, local, catalog, self.clock, self.ledger_mark, self.progress)
+        return rosters.write(
+            self.project, types, local, self.backend, catalog, self.clock, self.ledger_mark, self.progress
+        )
 
     def population(self) -> int:
         """How many profiles there are."""
@@ -170,7 +172,7 @@ def opened(
     """
     clock = Clock(as_of, ZoneInfo(project.timezone))
     with (
-        _seldom_collecting(),
+        seldom_collecting(),
         open_ledger(project.ledger, project.root) as ledger,
         connect(project, memory=memory, session=session, told=progress) as backend,
     ):
@@ -188,6 +190,8 @@ def opened(
         if until is None:
             mark = snapshot.land(ledger, backend, snapshot.place(project), ANSWERS, people)
             seq = mark.seq
+            if catalog.roster:
+                catalog = replace(catalog, roster=replace(catalog.roster, current=catalog.roster.seq == seq))
         else:
             seq = snapshot.land_past(ledger, backend, ANSWERS, until, people)
         problems += memory_problems(project, plugins, ledger, backend, catalog, clock)
@@ -196,18 +200,6 @@ def opened(
         if remember:
             ledger.remember_groups(project.groups.values())
         yield Run(project, plugins, backend, catalog, clock, ledger, seq, progress, show_plan, mark)
-
-
-@contextmanager
-def _seldom_collecting() -> Iterator[None]:
-    """Plans are trees of a million nodes that live until a run's end: to look for garbage among them again and again
-    takes a tenth of it."""
-    before = gc.get_threshold()
-    gc.set_threshold(max(before[0], 200_000), *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def open_sources(project: Project, backend: Backend, found: Catalog | None = None) -> tuple[Catalog, list[Problem]]:

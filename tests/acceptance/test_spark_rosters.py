@@ -46,11 +46,10 @@ def running(spark: Cluster) -> Iterator[SparkSession]:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory, maysend: Callable[..., Any]) -> Path:
-    """The CDNOW project with everybody's answers imported, and a roster."""
+    """The CDNOW project with everybody's answers imported."""
     root = tmp_path_factory.mktemp("store") / "config"
     shutil.copytree(CONFIG, root, ignore=shutil.ignore_patterns(".maysend", "out"))
     maysend("import", "--create", "data/answers.csv", cwd=root)
-    maysend("roster", cwd=root)
     return root
 
 
@@ -82,12 +81,12 @@ def on_spark(root: Path, spark: Cluster, python: str = sys.executable) -> None:
 def test_a_command_on_a_cluster_reads_the_roster(spark: Cluster, store: Path, maysend: Callable[..., Any]) -> None:
     expected = json.loads(maysend("evaluate", *AS_OF, "--no-audiences", "--json", cwd=store).stdout)
     on_spark(store, spark)
+    written = json.loads(maysend("roster", "--json", cwd=store).stdout)
+    assert written["profiles"] == expected["population"]
+    assert written["file"].endswith(".parquet")
     done = maysend("evaluate", *AS_OF, "--out", "spark", "--json", cwd=store)
     assert json.loads(done.stdout) == expected
     assert done.stderr == ""
-    written = json.loads(maysend("roster", "--json", cwd=store).stdout)
-    assert written["profiles"] == expected["population"]
-    assert json.loads(maysend("evaluate", *AS_OF, "--no-audiences", "--json", cwd=store).stdout) == expected
 
 
 def test_a_worker_without_duckdb_is_one_line(

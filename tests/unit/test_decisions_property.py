@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, seed, settings
 
 import oracle
 from drawing import World, worlds
-from engine import decisions, decisions_with_roster, loaded_plugins, record, write_project
-from maysend import loader, runner
+from engine import decisions, decisions_with_roster, loaded_plugins, record, write_project, write_roster
+from maysend import explain, loader, runner
 from maysend.addresses import normalizer
 from maysend.errors import InvalidProjectError, Problem
 from maysend.ledger import open_ledger
@@ -57,6 +57,11 @@ def test_a_roster_changes_no_decision(number: int) -> None:
 @pytest.mark.parametrize("number", range(402, 412))
 def test_a_roster_changes_no_decision_at_length(number: int) -> None:
     draw(number, compare_with_roster)
+
+
+@pytest.mark.parametrize("number", range(500, 502))
+def test_explanations_are_of_what_was_decided(number: int) -> None:
+    draw(number, explains_what_was_decided)
 
 
 @pytest.mark.parametrize("number", range(100, 103))
@@ -148,6 +153,24 @@ def compare(world: World) -> None:
 def compare_with_roster(world: World) -> None:
     world, decided = by_engine(world, decisions_with_roster)
     assert decided == by_oracle(world)
+
+
+def explains_what_was_decided(world: World) -> None:
+    """Every profile's reason, explained for all campaigns, is the one that a run over everybody found."""
+    world, decided = by_engine(world)
+    with tempfile.TemporaryDirectory() as name:
+        directory, found = Path(name), loaded_plugins()
+        write_project(world, directory)
+        record(world, directory)
+        project, as_of = loader.load(directory, found), datetime.fromisoformat(world["as_of"])
+        campaigns = runner.chosen(project, ())
+        for roster in (False, True):
+            with runner.opened(project, as_of, found) as run:
+                assert bool(run.catalog.roster) == roster
+                for profile in next(iter(decided.values()), ()):
+                    reasons = {one.campaign: one.reason for one in explain.explain(run, campaigns, profile)}
+                    assert reasons == {name: of[profile] for name, of in decided.items()}, profile
+            write_roster(directory)
 
 
 def by_engine(world: World, decide: Decide = decisions) -> tuple[World, dict[str, dict[str, str]]]:

@@ -20,7 +20,6 @@ from click.testing import CliRunner
 from engine import loaded_plugins, loaded_project, record, write_project, write_roster
 from maysend import evaluation, explain, runner, snapshot
 from maysend.cli import maysend
-from maysend.errors import SourceError
 from maysend.events import Fact
 from maysend.ledger import Subject, open_ledger
 
@@ -182,14 +181,29 @@ def test_a_csv_with_declared_columns_is_kept_as_declared(root: Path) -> None:
     assert decided(root)["all"]["1"] == "group_unsubscribed"
 
 
-def test_a_number_that_parquet_has_no_room_for_is_refused(root: Path) -> None:
-    (root / "wide.sql").write_text("SELECT *, 1::HUGEINT AS wide FROM 'profiles.parquet'", encoding="utf-8")
+def test_columns_are_of_the_same_kinds_in_a_roster(root: Path) -> None:
+    columns = "1::HUGEINT AS wide, 'a'::ENUM('a', 'b') AS one_of, {'x': 1.5} AS place, 1.5::FLOAT AS score"
+    (root / "wide.sql").write_text(f"SELECT *, {columns} FROM 'profiles.parquet'", encoding="utf-8")
     project = yaml.safe_load((root / "project.yaml").read_text(encoding="utf-8"))
     project |= {"profiles": {"source": "wide.sql", "key": "id"}, "folders": ["."]}
     (root / "project.yaml").write_text(yaml.safe_dump(project), encoding="utf-8")
-    with pytest.raises(SourceError, match=r'wide.sql: column "wide" \(integer\) would be float in a roster'):
-        write_roster(root)
-    assert len(list((root / ".maysend").glob("roster-*.parquet"))) == 1
+    write_roster(root)
+    with runner.opened(loaded_project(root), NOW, loaded_plugins()) as run:
+        assert run.catalog.roster
+        told = json.loads((root / ".maysend/roster.json").read_text(encoding="utf-8"))
+        kept = run.backend.local.open_kept("again", root / ".maysend" / told["file"])
+        assert {name: kept[name] for name in run.catalog.profiles or {}} == run.catalog.profiles
+
+
+def test_a_roster_that_is_no_database_is_not_used(root: Path) -> None:
+    write_roster(root)
+    told = json.loads((root / ".maysend/roster.json").read_text(encoding="utf-8"))
+    file = root / ".maysend" / told["file"]
+    file.write_bytes(b"cut short")
+    stat = file.stat()
+    told["stamp"] = [stat.st_ino, stat.st_size, stat.st_mtime_ns]
+    (root / ".maysend/roster.json").write_text(json.dumps(told), encoding="utf-8")
+    assert not uses(root)
 
 
 def test_the_command_says_what_it_wrote(root: Path) -> None:

@@ -24,8 +24,10 @@ class Backend(Engine, Protocol):
     """An engine of plans that also opens sources, takes rows in, and writes files.
 
     ``local`` is DuckDB in this process, which reads the ledger for every engine. ``spent`` has the seconds that some of
-    its tables took.
+    its tables took, and ``kept_as`` is how the names of files end that it keeps.
     """
+
+    kept_as: str
 
     spent: dict[str, float]
 
@@ -38,8 +40,11 @@ class Backend(Engine, Protocol):
         Raises SourceError where it is missing, broken, or not as declared.
         """
 
-    def open_own(self, name: str, file: Path) -> Table:
-        """Make a Parquet file readable that maysend wrote, where this machine and the engine see it."""
+    def keep(self, query: exp.Query, file: Path) -> int:
+        """Write the rows that a query of ``local`` finds to a file that ``open_kept`` reads; how many there are."""
+
+    def open_kept(self, name: str, file: Path) -> Table:
+        """Make a file readable that ``keep`` wrote, where this machine and the engine see it; its columns by name."""
 
     def watch(self, name: str, source: Source) -> Sequence[object]:
         """Have ``check_sources`` look at a source that need not be opened; what tells its files from any later ones, or

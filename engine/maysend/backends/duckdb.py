@@ -1,4 +1,5 @@
-"""DuckDB: sources as views, plans as temporary tables, results as files. The only module that imports duckdb."""
+"""DuckDB: sources as views, plans as temporary tables, results as files. With duckdb_columns.py
+the only module that imports duckdb."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import tempfile
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 from time import perf_counter
 from typing import Any
 from uuid import uuid4
@@ -15,52 +17,27 @@ from uuid import uuid4
 import duckdb
 from sqlglot import exp
 
-from ..columns import NUMBERS, ColumnType, Kind, Table
+from ..columns import NUMBERS, Table
 from ..errors import OutputError, SourceError
 from ..model import Source
 from .csv_files import is_csv, read_header
+from .duckdb_columns import DECLARED, table_of
+from .duckdb_statements import AS_WRITTEN, STATEMENTS, attach, copied, identifier, projected
 from .failures import converted_column, line
 from .queries import read_paths, read_query
 
-_KINDS: Mapping[str, Kind] = {
-    **dict.fromkeys(
-        ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
-        "integer",
-    ),
-    **dict.fromkeys(("FLOAT", "DOUBLE"), "float"),
-    **dict.fromkeys(("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"), "timestamp"),
-    "VARCHAR": "text",
-    "UUID": "text",
-    "BOOLEAN": "boolean",
-    "DATE": "date",
-    "TIMESTAMP WITH TIME ZONE": "instant",
-}
-_DECLARED: Mapping[str, str] = {
-    "text": "VARCHAR",
-    "integer": "BIGINT",
-    "number": "DOUBLE",
-    "decimal": "DECIMAL(28, 9)",
-    "boolean": "BOOLEAN",
-    "date": "DATE",
-    "timestamp": "TIMESTAMP",
-    "instant": "TIMESTAMP WITH TIME ZONE",
-    "list of text": "VARCHAR[]",
-    "list of integer": "BIGINT[]",
-    "list of number": "DOUBLE[]",
-}
 _SETTINGS = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
-_AS_WRITTEN = "SET disabled_optimizers = 'join_order,build_side_probe_side'"
-"""Every query of a plan is written with the small table on the right of a join; an estimate would only get it wrong."""
 VERSION = duckdb.__version__
-STATEMENTS = ("SET TimeZone = 'UTC'", "SET enable_progress_bar = false", _AS_WRITTEN)
-"""What every database is told first."""
 _JSON = (".json", ".jsonl", ".ndjson", ".json.gz")
 _NULL = "\\N"
 _PARQUET = {"compression": "zstd"}
+_ROWS = "rows"
 
 
 class DuckDB:
     """One in-memory database for one run; temporary data spills to disk. Use as a context manager."""
+
+    kept_as = ".duckdb"
 
     def __init__(self, memory: str | None = None, threads: int | None = None) -> None:
         beside = Path(tempfile.gettempdir()) / f"maysend-{os.getpid()}-{uuid4().hex}"
@@ -97,9 +74,9 @@ class DuckDB:
             if missing:
                 raise SourceError(f'{source.location}: has no column "{missing[0]}", which "columns" declares')
             if source.columns:
-                relation = relation.project(", ".join(_projected(name, source.columns) for name in relation.columns))
+                relation = relation.project(", ".join(projected(name, source.columns) for name in relation.columns))
             relation.create_view(name, replace=True)
-            return _table(relation)
+            return table_of(relation)
         except duckdb.Error as error:
             text = str(error)
             if "No files found" in text or "No such file" in text:
@@ -119,10 +96,6 @@ class DuckDB:
         """What tells the files of an opened source from any later ones."""
         return self._opened[name][1]
 
-    def open_own(self, name: str, file: Path) -> Table:
-        """Make a Parquet file readable that maysend wrote."""
-        return self.open(name, Source(str(file), str(file)), watched=False)
-
     def settle(self, but: Container[str] = ()) -> None:
         """Read every source that is no Parquet once, into a temporary table, for all the queries to come."""
         for name, (source, _) in self._opened.items():
@@ -131,10 +104,10 @@ class DuckDB:
             landed = f"{name} as read"
             self._connection.execute("RESET disabled_optimizers")
             try:
-                self.create(landed, exp.select("*").from_(_identifier(name)))
+                self.create(landed, exp.select("*").from_(identifier(name)))
             finally:
-                self._connection.execute(_AS_WRITTEN)
-            self.view(name, exp.select("*").from_(_identifier(landed)))
+                self._connection.execute(AS_WRITTEN)
+            self.view(name, exp.select("*").from_(identifier(landed)))
 
     def check_sources(self) -> None:
         """Raises SourceError where a file is not what it was when it was opened: then nothing read is of one piece."""
@@ -152,7 +125,7 @@ class DuckDB:
         A long query over a ``few`` rows is faster where nobody tries to make it so.
         """
         created = exp.Create(
-            this=_identifier(name),
+            this=identifier(name),
             kind="TABLE",
             expression=query,
             replace=True,
@@ -174,6 +147,18 @@ class DuckDB:
         self.create(name, query)
 
     @contextmanager
+    def _attached(self, file: Path, name: exp.Identifier) -> Iterator[None]:
+        """A new database file, whole once the block has ended."""
+        try:
+            self._connection.execute(attach(file, name).sql("duckdb"))
+        except duckdb.Error as error:
+            raise OutputError(f"{file.name}: cannot be written: {line(str(error)).rpartition(': ')[2]}") from None
+        try:
+            yield
+        finally:
+            self._run(exp.Detach(this=name))
+
+    @contextmanager
     def _timed(self, name: str) -> Iterator[None]:
         started = perf_counter()
         yield
@@ -181,7 +166,7 @@ class DuckDB:
 
     def define(self, name: str, query: exp.Query) -> None:
         """Name a query, that runs whenever it is read."""
-        self._run(exp.Create(this=_identifier(name), kind="VIEW", expression=query, replace=True))
+        self._run(exp.Create(this=identifier(name), kind="VIEW", expression=query, replace=True))
 
     def stream(self, query: exp.Query) -> Iterator[tuple[Any, ...]]:
         """A query's rows as they come; to be read before the next query is run."""
@@ -189,7 +174,7 @@ class DuckDB:
 
     def view(self, name: str, query: exp.Query) -> None:
         """Give a query a name."""
-        created = exp.Create(this=_identifier(name), kind="VIEW", expression=query, replace=True)
+        created = exp.Create(this=identifier(name), kind="VIEW", expression=query, replace=True)
         created.set("properties", exp.Properties(expressions=[exp.TemporaryProperty()]))
         self._run(created)
 
@@ -203,7 +188,7 @@ class DuckDB:
         read = exp.select(exp.alias_(exp.column(column, quoted=True), "own"), exp.alias_(before, "before"))
         own, last = exp.column("own"), exp.column("before")
         wrong = exp.or_(exp.LTE(this=own, expression=last), exp.Is(this=own.copy(), expression=exp.Null()))
-        query = exp.select("1").from_(read.from_(_identifier(name)).subquery("r")).where(wrong).limit(1)
+        query = exp.select("1").from_(read.from_(identifier(name)).subquery("r")).where(wrong).limit(1)
         return not self.rows(query)
 
     def land(self, name: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> None:
@@ -230,7 +215,7 @@ class DuckDB:
         """A relation's rows as a stream of Arrow."""
         import pyarrow  # not every DuckDB has one beside it
 
-        query = exp.select("*").from_(_identifier(name))
+        query = exp.select("*").from_(identifier(name))
         found, sink = self._connection.sql(query.sql("duckdb")).to_arrow_table(), pyarrow.BufferOutputStream()
         with pyarrow.ipc.new_stream(sink, found.schema) as stream:
             stream.write_table(found)
@@ -266,12 +251,33 @@ class DuckDB:
                 if file.suffix == ".csv":
                     self._connection.sql(query.sql("duckdb")).write_csv(str(file), header=True)
                 else:
-                    self._connection.execute(_copied(query, file, {"format": "parquet", **parquet}).sql("duckdb"))
+                    self._connection.execute(copied(query, file, {"format": "parquet", **parquet}).sql("duckdb"))
         except duckdb.Error as error:
             if str(file) in str(error):
                 reason = line(str(error)).rpartition(": ")[2]
                 raise OutputError(f"{file.name}: cannot be written: {reason}") from None
             raise self._error(error) from None
+
+    def keep(self, query: exp.Query, file: Path) -> int:
+        """Write a query's rows to a file that ``open_kept`` reads, in the query's order; how many there are.
+
+        Raises OutputError where the file cannot be written.
+        """
+        beside = exp.to_identifier(f"kept {token_hex(4)}", quoted=True)
+        create = exp.Create(this=exp.Table(this=identifier(_ROWS), db=beside.copy()), kind="TABLE", expression=query)
+        with self._attached(file, beside), self._timed("file"):
+            ((count,),) = self._run(create).fetchall()
+        return int(count)
+
+    def open_kept(self, name: str, file: Path) -> Table:
+        """Make the rows that ``keep`` wrote readable as ``name``, for as long as the run lasts; their columns by name.
+
+        Raises SourceError where the file is no such file.
+        """
+        beside = exp.to_identifier(f"kept {name}", quoted=True)
+        self._run(attach(file, beside, read_only=True))
+        self.view(name, exp.select("*").from_(exp.Table(this=identifier(_ROWS), db=beside)))
+        return table_of(self._connection.table(identifier(name).sql("duckdb")))
 
     def read(self, path: Path) -> tuple[list[str], Iterable[tuple[Any, ...]]]:
         """A Parquet file's column names, and its rows as they come."""
@@ -290,7 +296,7 @@ class DuckDB:
             return self._connection.read_csv(
                 path,
                 header=True,
-                columns={name: _DECLARED[source.columns.get(name, "text")] for name in header.names},
+                columns={name: DECLARED[source.columns.get(name, "text")] for name in header.names},
                 auto_detect=False,
                 delimiter=header.delimiter,
                 quotechar='"',
@@ -327,7 +333,7 @@ class DuckDB:
         files = self._files(source)
         if len(files) == 1:
             return
-        tables = {file: _table(self._connection.read_parquet(file, hive_partitioning=False)) for file in files}
+        tables = {file: table_of(self._connection.read_parquet(file, hive_partitioning=False)) for file in files}
         first = tables[files[0]]
         for file, table in tables.items():
             for name in {**first, **table}:
@@ -364,54 +370,3 @@ class DuckDB:
 def _fetched(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
     while rows := result.fetchmany(10_000):
         yield from rows
-
-
-def _copied(query: exp.Query, file: Path, options: Mapping[str, str | int]) -> exp.Copy:
-    return exp.Copy(
-        this=exp.Subquery(this=query),
-        kind=False,
-        files=[exp.Literal.string(str(file))],
-        params=[
-            exp.CopyParameter(this=exp.Var(this=name), expression=exp.convert(value)) for name, value in options.items()
-        ],
-    )
-
-
-def _identifier(name: str) -> exp.Identifier:
-    return exp.to_identifier(name, quoted=True)
-
-
-def _projected(name: str, declared: Mapping[str, str]) -> str:
-    column: exp.Expr = exp.column(name, quoted=True)
-    if name in declared:
-        column = exp.cast(column, exp.DataType.build(_DECLARED[declared[name]], dialect="duckdb"))
-    return exp.alias_(column, name, quoted=True).sql("duckdb")
-
-
-def _table(relation: duckdb.DuckDBPyRelation) -> dict[str, ColumnType]:
-    found: dict[str, ColumnType] = {}
-    for name, kind in zip(relation.columns, relation.types, strict=True):
-        found |= {field: type_ for field, type_ in _fields((name,), kind) if field not in found}
-    return found
-
-
-def _fields(path: tuple[str, ...], kind: Any) -> Iterable[tuple[str, ColumnType]]:
-    """A column and, where it is a struct, its fields under dotted names."""
-    at = path if len(path) > 1 else ()
-    name = kind.id
-    if name == "list":
-        yield ".".join(path), ColumnType("list", _kind(kind.children[0][1]), at)
-        return
-    yield ".".join(path), ColumnType(_kind(kind), None, at)
-    if name == "struct":
-        for field, inner in kind.children:
-            yield from _fields((*path, field), inner)
-
-
-def _kind(kind: Any) -> Kind:
-    text = str(kind)
-    if text.startswith("DECIMAL"):
-        return "decimal"
-    if text.startswith("ENUM"):
-        return "text"
-    return _KINDS.get(text, "other")

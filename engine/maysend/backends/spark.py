@@ -22,7 +22,8 @@ from ..columns import Table
 from ..errors import OutputError, SourceError
 from ..model import Source
 from ..trees import table
-from .duckdb import STATEMENTS, VERSION, DuckDB
+from .duckdb import VERSION, DuckDB
+from .duckdb_statements import STATEMENTS
 from .spark_dialect import MaysendSpark
 from .spark_parts import Part, Work, gathered, parts_of, row_by_row, tables_in, written
 from .spark_sources import columns_of, files_of, own, read, stamps, uri
@@ -39,6 +40,7 @@ _SETTINGS: Mapping[str, str] = {
     "spark.sql.files.ignoreCorruptFiles": "false",
 }
 _OWN = "spark-"
+_KEEPING = "keeping"
 _FEW = _HERE = 500_000
 """So many rows at most go to every worker, or are kept in this process."""
 _LEFT_OVER = 7 * 24 * 3600  # seconds
@@ -52,6 +54,8 @@ class Spark:
 
     Use as a context manager.
     """
+
+    kept_as = ".parquet"
 
     def __init__(self, session: SparkSession, shared: Path, memory: str | None = None) -> None:
         self.local = DuckDB(memory)
@@ -105,9 +109,15 @@ class Spark:
         self._opened[name] = (source, stamps(source))
         return self._opened[name][1]
 
-    def open_own(self, name: str, file: Path) -> Table:
-        """Make a Parquet file readable that maysend wrote: to the workers, part by part."""
-        found = self.local.open_own(name, file)
+    def keep(self, query: exp.Query, file: Path) -> int:
+        """Write the rows that a query of ``local`` finds to a Parquet file; how many there are."""
+        self.local.write(query, file)
+        self.local.open_files(_KEEPING, [str(file)])
+        return self._count(_KEEPING)
+
+    def open_kept(self, name: str, file: Path) -> Table:
+        """Make a file readable that ``keep`` wrote: to the workers, part by part."""
+        found = self.local.open(name, Source(str(file), str(file)), watched=False)
         self._replaced(name)
         self._parts[name] = parts_of(file, self._count(name), self._session.sparkContext.defaultParallelism)
         return found

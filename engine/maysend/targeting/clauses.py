@@ -109,12 +109,14 @@ def _joined(parts: list[list[Clause] | None], *, every: bool) -> list[Clause] | 
 
 
 def _guarded(test: exp.Case) -> tuple[E, E] | None:
-    """Of a test that is unknown where a value is missing: that it is there, and what is asked of it then."""
+    """Of a test that is unknown where a value is missing: that it is there (not NULL, or a bit that says so), and what
+    is asked of it then."""
     ifs = test.args["ifs"]
     if test.this or test.args.get("default") or len(ifs) != 1 or not isinstance(ifs[0].this, exp.Not):
         return None
     missing = ifs[0].this.this
-    return (ifs[0].this, ifs[0].args["true"]) if isinstance(missing, exp.Is) else None
+    asked = isinstance(missing, exp.Is) or (isinstance(missing, exp.EQ) and isinstance(missing.this, exp.Paren))
+    return (ifs[0].this, ifs[0].args["true"]) if asked else None
 
 
 def _is_known(test: E) -> bool:

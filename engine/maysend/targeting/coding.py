@@ -12,11 +12,12 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from functools import reduce
+from math import ceil, floor
 from typing import Any
 
 from sqlglot import exp
 
-from ..columns import NUMBERS, TIMES
+from ..columns import NUMBERS, TIMES, ColumnType
 from ..trees import cast, column, missing, named, select, small, table, written
 from . import buckets
 from .features import Feature
@@ -27,6 +28,7 @@ _PACKED = 8
 _MOST_CUTS = 1000
 _CASES = 2
 _WIDEST = 20_000
+_LARGEST = 1 << 50
 _ORDERS = (exp.GT, exp.GTE, exp.LT, exp.LTE)
 _BELOW = (exp.LT, exp.GTE)
 _UP_TO = (exp.GT, exp.LTE)
@@ -37,7 +39,7 @@ Constants = dict[E, set[type[E]]]
 """Constants, and by which operators a feature is compared with each."""
 
 Span = tuple[Any, Any]
-"""The smallest and the largest value of a feature: whole numbers or dates."""
+"""The smallest and the largest value of a feature: numbers or dates."""
 
 
 def is_coded(test: E, features: Mapping[str, Feature], listed: Container[str]) -> bool:
@@ -65,7 +67,8 @@ def codes(
     """Every predicate put where it is cheapest to test.
 
     ``spans`` has the features whose smallest and largest value are known; a whole number or a date of a small span is
-    its own code. For those ``listed``, table ``listed <feature>`` has every ``value`` there is, and its ``code``.
+    its own code, and so is a float that is compared with whole numbers alone. For those ``listed``, table
+    ``listed <feature>`` has every ``value`` there is, and its ``code``.
     """
     single: dict[tuple[str, str], _Single] = {}
     rest: list[Predicate] = []
@@ -144,6 +147,8 @@ class _Single:
                 return self._listed(name)
             case "itself" if self.span:
                 return self._itself(name, self.span[1])
+            case "range" if self.span and self.feature.type.kind == "float":
+                return self._half_steps(name, *self.span) if self._whole(self.span) else self._ranges(name)
             case "range" if self.span and self.constants and _steps(self.span) < _WIDEST:
                 return self._steps(name, *self.span)
             case "range":
@@ -194,12 +199,32 @@ class _Single:
             above = exp.Sub(this=self._column, expression=exp.paren(first))
             value = exp.Add(this=first.copy(), expression=step.copy())
         code = exp.Coalesce(this=exp.Add(this=above, expression=small(1)), expressions=[small(0)])
+        return Code(name, code, self._stepped(value, _steps((low, high))), self.predicates)
+
+    def _whole(self, span: Span) -> bool:
+        """Whether a float of a small span is compared with whole numbers alone."""
+        if not all(isinstance(end, float) and abs(end) < _LARGEST for end in span):
+            return False
+        compared = [buckets.python(constant, self.feature.type) for constant in self.constants]
+        return all(one.is_finite() and one % 1 == 0 for one in compared) and 2 * _steps(span) < _WIDEST
+
+    def _half_steps(self, name: str, low: float, high: float) -> Code:
+        """Code 2n + 1 is the whole number n above the lowest, and 2n + 2 all between that and the next."""
+        first, last = floor(low), ceil(high)
+        whole = exp.Add(this=exp.Floor(this=self._column), expression=exp.Ceil(this=self._column))
+        lowest = buckets.constant(Decimal(2 * first - 1), ColumnType("integer"))
+        above = exp.Sub(this=cast(whole, "bigint"), expression=exp.paren(lowest))
+        half = exp.Mul(this=column("step"), expression=exp.Literal.number("0.5"))
+        value = cast(exp.Add(this=buckets.constant(Decimal(first), ColumnType("integer")), expression=half), "double")
+        code = exp.Coalesce(this=above, expressions=[small(0)])
+        return Code(name, code, self._stepped(value, 2 * (last - first)), self.predicates)
+
+    def _stepped(self, value: E, last: int) -> exp.Query:
+        """Code n + 1 for the ``value`` of step n, until the last; code 0 for none."""
+        step = column("step")
         values = select(named(exp.Add(this=step, expression=small(1)), "code"), named(value, self.feature.name))
         nothing = select(named(small(0), "code"), named(exp.null(), self.feature.name))
-        rows = exp.union(
-            values.from_(_count(_steps((low, high))).subquery("n", copy=False), copy=False), nothing, distinct=False
-        )
-        return Code(name, code, rows, self.predicates)
+        return exp.union(values.from_(_count(last).subquery("n", copy=False), copy=False), nothing, distinct=False)
 
     def _ranges(self, name: str) -> Code:
         """Code n + 1 is the gap above the n-th border, where a border is below a cut or above it, as operators ask."""

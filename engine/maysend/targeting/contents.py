@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from ..columns import ColumnType
-from ..trees import both, column, either, missing, named, number, select, small, table
+from ..trees import both, cast, column, either, missing, named, number, select, small, table
 from .features import Feature, items_column
 from .lookups import Predicate
 from .plan import Engine, Plan
@@ -25,12 +25,12 @@ _BITS = 6 * _PIECE
 
 @dataclass(frozen=True, slots=True)
 class _Contents:
-    """What is looked for in a list: each value's place among the bits of ``pieces``, and what is missing where the list
-    is, if that is not the list."""
+    """What is looked for in a list: each value's place among the bits of ``pieces``; ``has_list`` says whether the
+    first bit is for there being a list."""
 
     places: Mapping[E, int]
     pieces: Sequence[E]
-    missing: E | None = None
+    has_list: bool = False
 
     def test(self, values: list[E], *, every: bool) -> E:
         """Whether any value is in the list, or every one."""
@@ -43,16 +43,18 @@ class _Contents:
             masks[piece] = masks.get(piece, 0) | 1 << bit
         tests: list[E] = []
         for piece, mask in masks.items():
-            held = self.pieces[piece].copy()
-            if every:
-                bits = exp.Paren(this=exp.BitwiseAnd(this=held, expression=small(mask)))
-                tests.append(exp.EQ(this=bits, expression=small(mask)))
-            else:
-                bits = exp.Paren(this=exp.BitwiseAnd(this=held, expression=small(mask)))
-                tests.append(exp.NEQ(this=bits, expression=small(0)))
+            held = _of(self.pieces[piece], mask)
+            tests.append(
+                exp.EQ(this=held, expression=small(mask)) if every else exp.NEQ(this=held, expression=small(0))
+            )
         if not tests:
             return exp.false()
         return both(tests) if every else either(tests)
+
+
+def _of(piece: E, mask: int) -> E:
+    """Some bits of a piece."""
+    return exp.Paren(this=exp.BitwiseAnd(this=piece.copy(), expression=small(mask)))
 
 
 def look_into_lists(plan: Plan, predicates: list[Predicate], engine: Engine) -> list[Predicate]:
@@ -69,15 +71,16 @@ def look_into_lists(plan: Plan, predicates: list[Predicate], engine: Engine) -> 
         if kept := _kept(plan, feature):
             known[name] = kept
         elif len(places) >= _MANY and _is_own(feature) and not plan.narrowed:
-            words = list(range(words_of(len(places))))
-            engine.create(f"contents {name}", _bits(plan, feature, places, words))
-            held = [column(f"w{word}", f"contents {name}") for word in words]
-            known[name] = _Contents(places, _pieces(plan, held, len(places)))
+            engine.create(f"contents {name}", _bits(plan, feature, places))
+            held = [column(f"b{piece}", f"contents {name}") for piece in range(pieces_of(len(places)))]
+            known[name] = _Contents(
+                places, [_piece(plan, exp.Coalesce(this=bits, expressions=[small(0)])) for bits in held]
+            )
 
     def looked_up(node: E) -> E:
         if isinstance(node, exp.Is) and isinstance(node.this, exp.Column) and node.this.name in known:
-            instead = known[node.this.name].missing
-            return exp.Is(this=instead.copy(), expression=node.expression) if instead else node
+            contents = known[node.this.name]
+            return exp.EQ(this=_of(contents.pieces[0], 1), expression=small(0)) if contents.has_list else node
         searches = list(_searched(node))
         names = {name for name, _ in searches}
         if len(names) != 1 or not names <= known.keys():
@@ -96,15 +99,14 @@ def _kept(plan: Plan, feature: Feature) -> _Contents | None:
     own = feature.expression.name
     if own not in roster.items:
         return None
-    places: dict[E, int] = {exp.Literal.string(value): place for place, value in enumerate(roster.items[own])}
-    words = [column(items_column(own, word), "p") for word in range(words_of(len(places)))]
-    there = plan.features.add(words[0].copy(), ColumnType("integer"))
-    return _Contents(places, _pieces(plan, words, len(places)), there)
+    places: dict[E, int] = {exp.Literal.string(value): place for place, value in enumerate(roster.items[own], 1)}
+    held = [column(items_column(own, piece), "p") for piece in range(pieces_of(len(places) + 1))]
+    return _Contents(places, [_piece(plan, bits) for bits in held], has_list=True)
 
 
-def words_of(values: int) -> int:
-    """How many words have a bit for each value; one at least."""
-    return max(values - 1, 0) // _BITS + 1
+def pieces_of(bits: int) -> int:
+    """How many pieces have so many bits."""
+    return -(-bits // _PIECE)
 
 
 def _is_own(feature: Feature) -> bool:
@@ -112,28 +114,49 @@ def _is_own(feature: Feature) -> bool:
     return {part.table for part in feature.expression.find_all(exp.Column)} == {"p"}
 
 
-def _pieces(plan: Plan, words: Sequence[E], bits: int) -> list[E]:
-    """Words of bits as features that have as many of them as a code has."""
-    found = []
+def _piece(plan: Plan, bits: E) -> E:
+    """The feature of some bits, as many as a code has, and none of them missing."""
+    return plan.features.add(bits, ColumnType("integer"), (0, (1 << _PIECE) - 1))
+
+
+def _in_pieces(words: Sequence[E], bits: int) -> Iterator[E]:
+    """The ``bits`` of words, as small integers of a code's bits each."""
     for start in range(0, bits, _PIECE):
         word, bit = divmod(start, _BITS)
-        held = exp.Coalesce(this=words[word].copy(), expressions=[number(0)])
-        shifted = exp.BitwiseRightShift(this=held, expression=small(bit)) if bit else held
-        piece = exp.BitwiseAnd(this=exp.Paren(this=shifted), expression=small((1 << _PIECE) - 1))
-        found.append(plan.features.add(piece, ColumnType("integer"), (0, (1 << _PIECE) - 1)))
-    return found
+        shifted = exp.BitwiseRightShift(this=words[word].copy(), expression=small(bit)) if bit else words[word].copy()
+        yield cast(
+            exp.BitwiseAnd(this=exp.Paren(this=shifted), expression=small((1 << _PIECE) - 1)),
+            "smallint",
+        )
 
 
-def items_of(source: E, values: Sequence[str], word: int) -> E:
-    """A list's values as the bits of a word, NULL where the list is missing."""
-    own = values[word * _BITS : (word + 1) * _BITS]
+def items_of(source: E, values: Sequence[str]) -> list[E]:
+    """What is in a list, in pieces: the first bit says that there is a list, the others which values it has."""
+    bits = len(values) + 1
+    return list(_in_pieces([_items(source, values, start) for start in range(0, bits, _BITS)], bits))
+
+
+def _items(source: E, values: Sequence[str], start: int) -> E:
+    """The word whose first bit is number ``start`` of all; 0 where there is no list."""
+    own, before = values[max(start - 1, 0) : start + _BITS - 1], 1 if start else 0
     item = exp.to_identifier("item")
     place = exp.func("LIST_POSITION", exp.Array(expressions=[exp.Literal.string(one) for one in own]), item)
-    bit = exp.BitwiseLeftShift(this=number(1), expression=exp.paren(exp.Sub(this=place, expression=small(1))))
-    found = exp.Case(ifs=[exp.If(this=exp.GT(this=place.copy(), expression=small(0)), true=bit)], default=number(0))
-    bits = exp.func("LIST_BIT_OR", exp.func("LIST_TRANSFORM", source, exp.Lambda(this=found, expressions=[item])))
-    there = exp.If(this=exp.not_(missing(source.copy())), true=exp.Coalesce(this=bits, expressions=[number(0)]))
-    return exp.Case(ifs=[there])
+    shift = exp.paren(exp.Sub(this=place, expression=small(before)))
+    found = exp.Case(
+        ifs=[
+            exp.If(
+                this=exp.GT(this=place.copy(), expression=small(0)),
+                true=exp.BitwiseLeftShift(this=number(1), expression=shift),
+            )
+        ],
+        default=number(0),
+    )
+    bits: E = exp.func(
+        "LIST_BIT_OR", exp.func("LIST_TRANSFORM", source.copy(), exp.Lambda(this=found, expressions=[item]))
+    )
+    bits = exp.Coalesce(this=bits, expressions=[number(0)])
+    there = bits if start else exp.BitwiseOr(this=exp.Paren(this=bits), expression=number(1))
+    return exp.Paren(this=exp.Case(ifs=[exp.If(this=missing(source.copy()), true=number(0))], default=there))
 
 
 def _searched(node: E) -> Iterator[tuple[str, E]]:
@@ -148,16 +171,20 @@ def _searched(node: E) -> Iterator[tuple[str, E]]:
     yield from found
 
 
-def _bits(plan: Plan, feature: Feature, places: dict[E, int], words: list[int]) -> exp.Select:
-    """One row per profile whose list has any of the values: ``profile``, and a bit for each it has."""
+def _bits(plan: Plan, feature: Feature, places: dict[E, int]) -> exp.Select:
+    """One row per profile whose list has any of the values: ``profile``, and ``b0``, ``b1``, … with a bit for each."""
     rows = [(value.copy(), small(place // _BITS), number(1 << place % _BITS)) for value, place in places.items()]
     known = exp.values(rows, alias="k", columns=["value", "word", "bit"])
     items = named(exp.Explode(this=feature.expression.copy()), "value")
     every = select(named(plan.key(), "profile"), items).from_(table("people", "p"), copy=False)
     query = select(column("profile", "u")).from_(every.subquery("u", copy=False), copy=False)
-    for word in words:
+    words = [f"w{word}" for word in range(-(-len(places) // _BITS))]
+    for word, name in enumerate(words):
         here = exp.EQ(this=column("word", "k"), expression=small(word))
         bit = exp.Case(ifs=[exp.If(this=here, true=column("bit", "k"))], default=number(0))
-        query = query.select(named(exp.BitwiseOrAgg(this=bit), f"w{word}"), copy=False)
+        query = query.select(named(exp.BitwiseOrAgg(this=bit), name), copy=False)
     same = exp.EQ(this=column("value", "k"), expression=column("value", "u"))
-    return query.join(known, on=same, copy=False).group_by(column("profile", "u"), copy=False)
+    grouped = query.join(known, on=same, copy=False).group_by(column("profile", "u"), copy=False)
+    pieces = enumerate(_in_pieces([column(name) for name in words], len(places)))
+    found = select(column("profile"), *(named(piece, f"b{place}") for place, piece in pieces))
+    return found.from_(grouped.subquery("g", copy=False), copy=False)

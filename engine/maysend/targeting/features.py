@@ -157,7 +157,9 @@ class View:
         table = self.features.catalog.profiles or {}
         if name not in table:
             raise SourceError(f'{self.project.profiles.source.location}: has no column "{name}"')
-        return self.features.add(value(table, name, "p"), table[name]), table[name]
+        kept = self.features.catalog.roster and table[name].kind == "float" and not table[name].path
+        found = column(name, "p") if kept else value(table, name, "p")
+        return self.features.add(found, table[name]), table[name]
 
     def aggregate(self, aggregate: Aggregate) -> Typed:
         known = self.features.aggregates
@@ -260,9 +262,9 @@ def shared_column(address: str) -> str:
     return f"{address}, shared"
 
 
-def items_column(column: str, word: int) -> str:
-    """The roster's column of what is in a list, a bit a value; missing where the list is."""
-    return f"items {column} {word}"
+def items_column(column: str, piece: int) -> str:
+    """The roster's column of what is in a list, a bit a value; the first bit of the first says that there is a list."""
+    return f"items {column} {piece}"
 
 
 def aggregate_table(aggregate: Aggregate, name: str) -> str:

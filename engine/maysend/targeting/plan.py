@@ -136,6 +136,13 @@ class Plan:
         """Whether conditions ask for the ledger's events: then relation ``ledger`` must be there."""
         return any(aggregate.kept.event == LEDGER_EVENT for aggregate in self.features.aggregates)
 
+    @property
+    def joins(self) -> bool:
+        """Whether answers or events are joined to the profiles, and not all that is asked of them is in the roster."""
+        roster = self.catalog.roster
+        folded = all(standing.kept is not None for standing in self.features.standings.values())
+        return not (roster and roster.current and folded) or bool(self.features.aggregates)
+
     # What is joined to every profile ---------------------------------------------------------------------------------
 
     def people(self) -> exp.Select:

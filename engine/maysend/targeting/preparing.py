@@ -31,26 +31,27 @@ def prepare(
     engine: Engine,
     *,
     only: E | None = None,
-    through: int = CAPPED,
+    through: int | None = CAPPED,
     addresses: bool = True,
     told: Callable[[str], None] = lambda _: None,
     looked_up: Callable[[Plan], None] = lambda _: None,
 ) -> None:
-    """Make what ``decisions`` (deciding.py) reads, up to a stage.
+    """Make what ``decisions`` (deciding.py) reads, up to a stage; for none, only what ``Plan.base`` reads.
 
     ``only`` restricts the profiles (``p``), for one explanation. ``addresses`` says whether any will be read. ``told``
     hears what is done next; ``looked_up`` gets the plan when it is whole, before anything is asked of every profile.
     """
     plan.needs_address = addresses
-    if only is None:
-        engine.view("people", plan.people())
-    else:
-        engine.create("people asked for", plan.people().where(only, copy=False))
-        engine.view("people", select(exp.Star()).from_(table("people asked for"), copy=False))
+    people = plan.people() if only is None else plan.people().where(only, copy=False)
+    if only is not None and (through is not None or plan.joins):
+        engine.create("people asked for", people)
+        people = select(exp.Star()).from_(table("people asked for"), copy=False)
+    engine.view("people", people)
     if plan.reads_ledger:
         engine.create("events Channel Unsubscribed", plan.events_of_ledger())
-    if only is not None:
+    if only is not None and plan.joins:
         _narrow(plan, engine)
+    plan.narrowed = only is not None
     for event, wanted in plan.measured().items():
         told(f"measuring {event or 'sends'}")
         _measure(plan, engine, event, wanted)
@@ -59,6 +60,8 @@ def prepare(
     told("folding answers")
     for standing in plan.features.standings.values():
         _fold(plan, standing, engine)
+    if through is None:
+        return
     _look_up(plan, engine)
     looked_up(plan)
     told("asking every profile")
@@ -91,7 +94,6 @@ def _narrow(plan: Plan, engine: Engine) -> None:
             asked_for(events.relation),
             select(exp.Star()).from_(table(events.relation, "e"), copy=False).where(of_them, copy=False),
         )
-    plan.narrowed = True
 
 
 def _measure(plan: Plan, engine: Engine, event: str, wanted: Mapping[Aggregate, str]) -> None:
@@ -115,6 +117,9 @@ def _measure(plan: Plan, engine: Engine, event: str, wanted: Mapping[Aggregate, 
 def _fold(plan: Plan, standing: Standing, engine: Engine) -> None:
     """A table for each level of a standing: the answers of everybody who gave one; and of what the roster has folded,
     a table of those whose answers changed since."""
+    roster = plan.catalog.roster
+    if standing.kept is not None and roster and roster.current:
+        return
     answers = asked_for(ANSWERS) if plan.narrowed else ANSWERS
     if standing.kept is not None:
         _answers_since(plan, standing, answers, engine)
@@ -212,13 +217,13 @@ def _status(plan: Plan, engine: Engine) -> None:
 
 
 def _spans(plan: Plan, predicates: list[Predicate], engine: Engine) -> dict[str, Span]:
-    """The smallest and largest value of every whole number and date that is asked for, read off their own tables."""
+    """The smallest and largest value of every number and date that is asked for, read off their own tables."""
     asked = {name.name for predicate in predicates for name in predicate.test.find_all(exp.Column)}
     by_table: dict[str, list[Feature]] = {}
     for feature in (plan.features.features[name] for name in asked):
         tables = {part.table for part in feature.expression.find_all(exp.Column)}
         plain = isinstance(feature.expression, exp.Column)
-        if feature.type.kind in ("integer", "date") and len(tables) == 1 and (plain or "p" not in tables):
+        if feature.type.kind in ("integer", "float", "date") and len(tables) == 1 and (plain or "p" not in tables):
             by_table.setdefault(tables.pop(), []).append(feature)
     found: dict[str, Span] = {}
     for alias, several in by_table.items():
@@ -227,8 +232,8 @@ def _spans(plan: Plan, predicates: list[Predicate], engine: Engine) -> dict[str,
         for place, feature in enumerate(several):
             low, high = row[2 * place : 2 * place + 2]
             if low is not None:
-                # A profile that has none of an event counts 0.
-                counted = alias != "p" and feature.type.kind == "integer"
+                # A profile that has none of an event counts 0, and sums up to it.
+                counted = alias != "p" and feature.type.kind != "date"
                 found[feature.name] = (min(low, 0), max(high, 0)) if counted else (low, high)
     return found
 

@@ -1,0 +1,67 @@
+"""DuckDB's types, as columns are declared and as conditions see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import duckdb
+
+from ..columns import ColumnType, Kind
+
+_KINDS: Mapping[str, Kind] = {
+    **dict.fromkeys(
+        ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
+        "integer",
+    ),
+    **dict.fromkeys(("FLOAT", "DOUBLE"), "float"),
+    **dict.fromkeys(("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"), "timestamp"),
+    "VARCHAR": "text",
+    "UUID": "text",
+    "BOOLEAN": "boolean",
+    "DATE": "date",
+    "TIMESTAMP WITH TIME ZONE": "instant",
+}
+DECLARED: Mapping[str, str] = {
+    "text": "VARCHAR",
+    "integer": "BIGINT",
+    "number": "DOUBLE",
+    "decimal": "DECIMAL(28, 9)",
+    "boolean": "BOOLEAN",
+    "date": "DATE",
+    "timestamp": "TIMESTAMP",
+    "instant": "TIMESTAMP WITH TIME ZONE",
+    "list of text": "VARCHAR[]",
+    "list of integer": "BIGINT[]",
+    "list of number": "DOUBLE[]",
+}
+
+
+def table_of(relation: duckdb.DuckDBPyRelation) -> dict[str, ColumnType]:
+    """A relation's columns by name, and the fields of its structs under dotted names."""
+    found: dict[str, ColumnType] = {}
+    for name, kind in zip(relation.columns, relation.types, strict=True):
+        found |= {field: type_ for field, type_ in _fields((name,), kind) if field not in found}
+    return found
+
+
+def _fields(path: tuple[str, ...], kind: Any) -> Iterable[tuple[str, ColumnType]]:
+    """A column and, where it is a struct, its fields under dotted names."""
+    at = path if len(path) > 1 else ()
+    name = kind.id
+    if name == "list":
+        yield ".".join(path), ColumnType("list", _kind(kind.children[0][1]), at)
+        return
+    yield ".".join(path), ColumnType(_kind(kind), None, at)
+    if name == "struct":
+        for field, inner in kind.children:
+            yield from _fields((*path, field), inner)
+
+
+def _kind(kind: Any) -> Kind:
+    text = str(kind)
+    if text.startswith("DECIMAL"):
+        return "decimal"
+    if text.startswith("ENUM"):
+        return "text"
+    return _KINDS.get(text, "other")
