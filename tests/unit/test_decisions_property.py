@@ -59,8 +59,13 @@ def test_a_roster_changes_no_decision_at_length(number: int) -> None:
     draw(number, compare_with_roster)
 
 
-@pytest.mark.parametrize("number", range(500, 502))
-def test_explanations_are_of_what_was_decided(number: int) -> None:
+def test_explanations_are_of_what_was_decided() -> None:
+    draw(500, explains_what_was_decided)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("number", range(501, 506))
+def test_explanations_are_of_what_was_decided_at_length(number: int) -> None:
     draw(number, explains_what_was_decided)
 
 
@@ -156,7 +161,7 @@ def compare_with_roster(world: World) -> None:
 
 
 def explains_what_was_decided(world: World) -> None:
-    """Every profile's reason, explained for all campaigns, is the one that a run over everybody found."""
+    """What explains a few profiles' reasons, for all campaigns, is what a run over everybody found."""
     world, decided = by_engine(world)
     with tempfile.TemporaryDirectory() as name:
         directory, found = Path(name), loaded_plugins()
@@ -167,7 +172,7 @@ def explains_what_was_decided(world: World) -> None:
         for roster in (False, True):
             with runner.opened(project, as_of, found) as run:
                 assert bool(run.catalog.roster) == roster
-                for profile in next(iter(decided.values()), ()):
+                for profile in list(next(iter(decided.values()), ()))[::4]:
                     reasons = {one.campaign: one.reason for one in explain.explain(run, campaigns, profile)}
                     assert reasons == {name: of[profile] for name, of in decided.items()}, profile
             write_roster(directory)
