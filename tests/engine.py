@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -47,15 +47,20 @@ def decisions(world: World, directory: Path) -> dict[str, dict[str, str]]:
     return runner.decide(loaded_project(directory), datetime.fromisoformat(world["as_of"]), loaded_plugins())
 
 
-def decisions_with_roster(world: World, directory: Path) -> dict[str, dict[str, str]]:
-    """The same by a roster that knows of the first half of the world's facts."""
+def record_around(world: World, directory: Path, write: Callable[[Path], object]) -> None:
+    """Write the project, record the first half of the world's facts, have its roster written, and record the rest."""
     facts = [_fact(fact) for fact in world.get("facts", ())]
     half = len(facts) // 2
     write_project(world, directory)
     with open_ledger("sqlite:///ledger.db", directory, create=True) as ledger:
         ledger.append(facts[:half])
-        write_roster(directory)
+        write(directory)
         ledger.append(facts[half:])
+
+
+def decisions_with_roster(world: World, directory: Path) -> dict[str, dict[str, str]]:
+    """The same by a roster that knows of the first half of the world's facts."""
+    record_around(world, directory, write_roster)
     project, as_of = loaded_project(directory), datetime.fromisoformat(world["as_of"])
     decided = runner.decide(project, as_of, loaded_plugins())
     with runner.opened(project, as_of, loaded_plugins()) as run:
