@@ -14,7 +14,7 @@ import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import duckdb
 from sqlglot import exp
@@ -24,6 +24,9 @@ from maysend.backends.duckdb import DuckDB
 from maysend.events import Fact
 from maysend.ledger import open_ledger
 from maysend.model import Source
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 Answers = Literal["profiles", "both"]
 
@@ -165,12 +168,14 @@ def make_ledger(directory: Path, profiles: int, answers: Answers) -> None:
     unfinished.rename(place)
 
 
-def make_roster(project: Path, memory: str | None) -> None:
-    """maysend's own statuses folded beforehand, as other sides have them in ``people``."""
-    if (project / ".maysend" / "roster.json").exists():
-        return
+def make_roster(project: Path, memory: str | None, session: SparkSession | None = None) -> None:
+    """maysend's own statuses folded beforehand, as other sides have them in ``people``; for DuckDB, or for a session."""
     found = plugins.load()
-    with runner.opened(loader.load(project, found), AS_OF, found, memory=memory, roster=False) as run:
+    loaded = loader.load(project, found)
+    with runner.opened(loaded, AS_OF, found, memory=memory, session=session) as run:
+        if run.catalog.roster:
+            return
+    with runner.opened(loaded, AS_OF, found, memory=memory, session=session, roster=False) as run:
         run.write_roster()
 
 

@@ -40,10 +40,10 @@ def measure(directory: Path, scale: float) -> dict[str, object]:
     make_ledger(tables, profiles, "profiles")
     make_people(tables, profiles, "profiles")
     root = make_project(tables, "hundred", profiles)
-    make_roster(root, None)
     work = directory / "cluster"
     work.mkdir(exist_ok=True)
     with cluster(work) as found, session(found.master) as running:
+        make_roster(root, None, running)
         started = time.perf_counter()
         evaluated = _evaluate(root, running)
         seconds = time.perf_counter() - started

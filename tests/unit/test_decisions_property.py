@@ -59,13 +59,9 @@ def test_a_roster_changes_no_decision_at_length(number: int) -> None:
     draw(number, compare_with_roster)
 
 
-def test_explanations_are_of_what_was_decided() -> None:
-    draw(500, explains_what_was_decided)
-
-
 @pytest.mark.soak
-@pytest.mark.parametrize("number", range(501, 506))
-def test_explanations_are_of_what_was_decided_at_length(number: int) -> None:
+@pytest.mark.parametrize("number", range(500, 502))
+def test_explanations_are_of_what_was_decided(number: int) -> None:
     draw(number, explains_what_was_decided)
 
 
