@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -184,3 +185,26 @@ def _wait(holds: Callable[[], bool], seconds: float, log: Path) -> None:
     while not holds():
         assert time.monotonic() < ends, log.read_text(errors="replace")
         time.sleep(0.1)
+
+
+@contextmanager
+def losing_a_worker(spark: Cluster, running: SparkSession, after: float = 0) -> Iterator[None]:
+    """A worker is killed so many seconds after a job has begun; it must have been by the end, and another one comes."""
+    killed = threading.Event()
+
+    def kill() -> None:
+        tracker = running.sparkContext.statusTracker()
+        while not tracker.getActiveJobsIds():
+            time.sleep(0.01)
+        time.sleep(after)
+        spark.kill_worker()
+        killed.set()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        yield
+        assert killed.is_set()
+    finally:
+        killer.join()
+        spark.add_worker()

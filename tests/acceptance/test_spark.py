@@ -7,7 +7,6 @@ import re
 import shutil
 import socket
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -28,7 +27,7 @@ from maysend.backends.duckdb import DuckDB
 from maysend.errors import InvalidProjectError
 from maysend.targeting.deciding import passed
 from maysend.trees import column, named
-from spark_cluster import EXECUTORS, Cluster, Interpreted, cluster, decisions, session
+from spark_cluster import EXECUTORS, Cluster, Interpreted, cluster, decisions, losing_a_worker, session
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -305,24 +304,8 @@ def test_a_plan_scans_the_profiles_once(running: SparkSession, store: Path) -> N
 def test_a_run_goes_on_when_a_worker_is_killed(spark: Cluster, running: SparkSession, store: Path) -> None:
     project, as_of = replace(loaded_project(store), engine=None), datetime.fromisoformat("1998-07-01T00:00:00+00:00")
     expected = decisions(project, as_of, None)
-    killed = threading.Event()
-
-    def kill() -> None:
-        tracker = running.sparkContext.statusTracker()
-        while not tracker.getActiveJobsIds():
-            time.sleep(0.01)
-        time.sleep(2)
-        spark.kill_worker()
-        killed.set()
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    try:
+    with losing_a_worker(spark, running, after=2):
         assert decisions(project, as_of, running) == expected
-        assert killed.is_set()
-    finally:
-        killer.join()
-        spark.add_worker()
 
 
 def test_a_master_that_is_not_there_is_one_line(store: Path, maysend: Callable[..., Any]) -> None:

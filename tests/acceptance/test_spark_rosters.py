@@ -6,8 +6,6 @@ import json
 import shutil
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,7 +17,7 @@ import pytest
 from decision_cases import contents, world_of
 from engine import loaded_plugins, loaded_project, record_around
 from maysend import runner
-from spark_cluster import EXECUTORS, Cluster, Interpreted, cluster, decisions, read, session
+from spark_cluster import EXECUTORS, Cluster, Interpreted, cluster, decisions, losing_a_worker, read, session
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -102,6 +100,8 @@ def test_a_worker_without_duckdb_is_one_line(
     bare = tmp_path / "python"
     bare.write_text(f'#!/bin/sh\nexec "{Path(sys.executable).resolve()}" -S "$@"\n')
     bare.chmod(0o755)
+    on_spark(store, spark)
+    maysend("roster", cwd=store)
     on_spark(store, spark, str(bare))
     done = maysend("evaluate", *AS_OF, "--no-audiences", cwd=store, code=1)
     assert done.stderr.startswith("the workers' Python has no pyarrow, which reading a roster needs; install duckdb")
@@ -111,20 +111,9 @@ def test_a_worker_without_duckdb_is_one_line(
 def test_a_run_goes_on_when_a_worker_is_killed(spark: Cluster, running: SparkSession, store: Path) -> None:
     project, as_of = replace(loaded_project(store), engine=None), datetime.fromisoformat("1998-07-01T00:00:00+00:00")
     expected = decisions(project, as_of, None)
-    killed = threading.Event()
-
-    def kill() -> None:
-        tracker = running.sparkContext.statusTracker()
-        while not tracker.getActiveJobsIds():
-            time.sleep(0.01)
-        spark.kill_worker()
-        killed.set()
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    try:
+    with runner.opened(project, as_of, loaded_plugins(), session=running, roster=False) as run:
+        run.write_roster()
+    with runner.opened(project, as_of, loaded_plugins(), session=running) as run:
+        assert run.catalog.roster
+    with losing_a_worker(spark, running):
         assert decisions(project, as_of, running) == expected
-        assert killed.is_set()
-    finally:
-        killer.join()
-        spark.add_worker()
