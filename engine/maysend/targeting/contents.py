@@ -17,10 +17,10 @@ E = exp.Expr
 _MANY = 4
 """From so many values on that are looked for in one list."""
 
-_PIECE = 10
+_PIECE = 14
 """The bits that are looked up by one code."""
 
-_BITS = 6 * _PIECE
+_BITS = 4 * _PIECE
 
 
 @dataclass(frozen=True, slots=True)
