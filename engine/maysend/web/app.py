@@ -19,6 +19,7 @@ from ..ledger import Ledger
 from . import api, feedback, files, pages
 from .metrics import Metrics
 from .middleware import Frame
+from .recording import Recorder
 from .site import Site
 
 Answer = Callable[[Request], Awaitable[Response]]
@@ -54,6 +55,7 @@ def create(site: Site, ledger: Ledger, lifespan: Lifespan[Starlette] | None = No
     )
     app.router.redirect_slashes = False
     app.state.site, app.state.ledger, app.state.metrics = site, ledger, Metrics()
+    app.state.recorder = Recorder(ledger, app.state.metrics)
     return app
 
 
