@@ -7,6 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+def settle() -> None:
+    """What is there now lives on, and is never looked at again: else a server stops for it at every full collection."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
 @contextmanager
 def seldom_collecting() -> Iterator[None]:
     """Declarations and plans are trees of a million nodes that live until the end: to look for garbage among them again
