@@ -40,7 +40,7 @@ async def change(request: Request) -> Response:
     try:
         facts = await run_in_threadpool(site.preferences.changing, link, changes, "api")
     except UnknownNameError as error:
-        raise HTTPException(409, str(error)) from None
+        raise HTTPException(409, str(error).encode(errors="replace").decode()) from None  # JSON can name half a letter
     events = await request.app.state.recorder.record(facts)
     return JSONResponse(await run_in_threadpool(_state, site, link) | {"changed": len(events)})
 
