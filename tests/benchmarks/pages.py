@@ -90,7 +90,7 @@ def _measure_in(directory: Path, scale: float) -> dict[str, object]:
         _empty(_append_to(f"sqlite:///{directory}/other.db", directory)) as append,
         serving(directory, ledger) as server,
     ):
-        seconds = max(SECONDS * scale, 0.3)
+        seconds = max(SECONDS * scale, 1.0)
         clicks = _measure_clicks(project, {"insert": insert, "insert_event": event, "append": append}, server, seconds)
     return clicks | {"links": _measure_links(project, directory, int(LINKS * scale))}
 

@@ -38,3 +38,14 @@ def test_who_stops_waiting_keeps_nobody_else_from_being_told() -> None:
         return await stays
 
     assert asyncio.run(asyncio.wait_for(main(), 10)) == 1
+
+
+def test_a_loop_that_is_gone_is_told_nothing_and_stops_no_thread() -> None:
+    tell: list[Callable[[int], None]] = []
+
+    async def main() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(Waking[int]().wait(tell.append), 0.01)
+
+    asyncio.run(main())
+    tell[0](1)

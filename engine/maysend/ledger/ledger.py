@@ -116,7 +116,7 @@ class Ledger:
         """What the address and the profile have answered on a channel; empty standings for those not given."""
         address_subject = Subject(channel, "address", address or "")
         profile_subject = Subject(channel, "profile", profile or "")
-        with stores.clear_errors(self._engine), self._engine.connect() as connection:
+        with stores.clear_errors(self._engine), stores.reading(self._engine) as connection:
             found = recording.read(connection, {s for s in (address_subject, profile_subject) if s.value})
         return found.get(address_subject, Standing()), found.get(profile_subject, Standing())
 

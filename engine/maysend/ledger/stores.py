@@ -127,7 +127,8 @@ def reading(engine: Engine) -> Iterator[Connection]:
     with engine.connect() as connection:
         if engine.dialect.name == "postgresql":
             connection = connection.execution_options(isolation_level="REPEATABLE READ")
-        yield connection
+        with connection.begin():
+            yield connection
 
 
 @contextmanager

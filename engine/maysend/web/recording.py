@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -37,7 +38,8 @@ class Waking(Generic[T]):
         self._told.append((waiter, told))
         if not self._called:
             self._called = True
-            waiter.get_loop().call_soon_threadsafe(self._wake)
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                waiter.get_loop().call_soon_threadsafe(self._wake)
 
     def _wake(self) -> None:
         self._called = False  # first: what is told from now on calls again, or is seen below
