@@ -54,6 +54,7 @@ def test_nothing_but_post_ever_changes_anything(server: Server, client: httpx.Cl
                     answer = client.request(method, path + query, content=None)
                     assert answer.status_code < 500, (method, path)
                     assert answer.status_code not in (301, 302, 303, 307, 308)
+                    assert HEADERS.keys() <= answer.headers.keys()
     assert server.events() == before
 
 
