@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, 
 from ..errors import LedgerError
 from ..events import Fact, microseconds
 from ..status import CHANNEL, Standing
-from . import stores
+from . import statements
 from .standings import Subject, subjects_of
 from .tables import cursors, dead_letters, events, status, tombstones
 
@@ -46,7 +46,7 @@ class Tombstones:
         Raises LedgerError where there are some, and the key is missing or another one.
         """
         key = os.environ.get(KEY_VARIABLE, "").encode() or None
-        if not (checks := stores.run(connection, _CHECKS)):
+        if not (checks := statements.rows_of(connection, _CHECKS)):
             return cls(None)
         if key is None:
             raise LedgerError(f"ledger: people were erased from it; set {KEY_VARIABLE} to the key of then")

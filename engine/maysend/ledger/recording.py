@@ -14,7 +14,7 @@ from sqlalchemy import Connection, and_, or_, select
 
 from ..events import OWN_CHOICES, ChannelUnsubscribed, Fact, from_microseconds, microseconds
 from ..status import CHANNEL, Standing
-from . import stores
+from . import statements
 from .chain import SALT_BYTES, START, digest, link
 from .erasure import SOURCE as ERASURE
 from .erasure import Tombstones, without_erased
@@ -72,7 +72,7 @@ def record(
         rows.append(row)
         known[fact.event_id] = None
         told.rows[-1] = row
-    stores.write_rows(connection, events, rows)
+    statements.write_rows(connection, events, rows)
     save(connection, before, standings, touched)
     return told
 
@@ -147,13 +147,13 @@ def _hear(fact: Fact, subjects: Iterable[Subject], standings: Mapping[Subject, S
 def _head(connection: Connection) -> tuple[int, int, bytes]:
     """The last event's ``seq`` and hash, and the time of recording: now, though never before the last event's."""
     now = time.time_ns() // 1000
-    for seq, recorded_at, head in stores.run(connection, _NEWEST):
+    for seq, recorded_at, head in statements.rows_of(connection, _NEWEST):
         return seq, max(now, recorded_at), head
     return 0, now, START
 
 
 def _recorded(connection: Connection, ids: Sequence[str]) -> dict[str, EventRow | None]:
-    found = map(EventRow._make, stores.rows_where(connection, events, "event_id", ids))
+    found = map(EventRow._make, statements.rows_where(connection, events, "event_id", ids))
     return {row.event_id: row._replace(subscribed=bool(row.subscribed)) for row in found}
 
 

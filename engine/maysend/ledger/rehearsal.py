@@ -11,7 +11,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.dialects.sqlite import insert
 
 from ..events import Fact
-from . import stores
+from . import statements, stores
 from .ledger import Ledger
 from .recording import Recorded
 from .standings import subjects_of
@@ -33,7 +33,7 @@ class _Rehearsal(Ledger):
         """What is here already has moved on since it was copied, and stays."""
         values = list({subject.value for fact in facts for subject in subjects_of(fact)})
         with stores.clear_errors(self._original), self._original.connect() as connection:
-            rows = list(stores.rows_where(connection, status, "subject", values))
+            rows = list(statements.rows_where(connection, status, "subject", values))
         if rows:
             with stores.clear_errors(self._engine), stores.writing(self._engine) as connection:
                 connection.execute(

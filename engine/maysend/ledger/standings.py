@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from ..events import Fact
 from ..status import CHANNEL, Answer, Standing
-from . import stores
+from . import statements
 from .tables import status
 
 _SIGN = {True: 1, False: -1, None: 0}
@@ -62,7 +62,7 @@ def rows_about(connection: Connection, subjects: Iterable[Subject]) -> Iterator[
     """All rows of ``status`` of the subjects: whose, for which group, and the event that last changed it."""
     wanted = set(subjects)
     values = dict.fromkeys(subject.value for subject in wanted)
-    for value, channel, level, group, *row, seq in stores.rows_where(connection, status, "subject", list(values)):
+    for value, channel, level, group, *row, seq in statements.rows_where(connection, status, "subject", list(values)):
         if (subject := Subject(channel, level, value)) in wanted:
             yield subject, group, Row(*row), seq
 
@@ -110,4 +110,4 @@ def save(
         if before[subject].get(group) != row
     ]
     changed.sort(key=itemgetter(0, 1, 2, 3))  # by key, as the table is: each of its pages is met once
-    stores.write_rows(connection, status, changed, replace=True)
+    statements.write_rows(connection, status, changed, replace=True)

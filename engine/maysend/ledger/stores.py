@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from sqlalchemy import (
     URL,
-    Column,
     Connection,
-    Dialect,
     Engine,
-    Select,
-    Table,
     column,
     create_engine,
     event,
@@ -34,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
 from ..errors import LedgerError, LedgerMissingError
+from .statements import run
 from .tables import SCHEMA
 
 BUSY_SECONDS = 30
@@ -49,12 +44,6 @@ CACHE_KIB = 32 * 1024
 """What SQLite keeps in memory a connection, so that an import does not write a page many times a transaction."""
 
 _LOCK = 0x6D617973  # "mays"
-_MARKS = {"sqlite": "?", "postgresql": "%s"}
-"""What stands for a value in a statement's text."""
-
-_ROWS, _VALUES = 128, 512
-"""The most rows of one insert, and the most values that one query looks for."""
-
 _PLAIN: Mapping[type, Callable[[Any], Any]] = {type(None): lambda value: value, bool: int, bytes: bytes}
 """What SQLite's driver takes as it is, but only after a long search for an adapter, unless there is one."""
 
@@ -156,76 +145,6 @@ def outlast(write: Callable[[bool], T]) -> T:
         time.sleep(0.2)
 
 
-def run(connection: Connection, statement: Select[Any]) -> list[tuple[Any, ...]]:
-    """The rows of a query without values of its own, as the driver gives them."""
-    return _run(connection, _text(statement, connection.dialect))
-
-
-def write_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]], *, replace: bool = False) -> None:
-    """Insert rows, their values in the order of the table's columns; with ``replace`` over what has the same key.
-
-    Many go into one statement: between statements a thread lets others run, and may wait long for its next turn.
-    """
-    mark = _MARKS[connection.dialect.name]
-    start = 0
-    while left := len(rows) - start:
-        size = 1 << min(left, _ROWS).bit_length() - 1  # few different statements, which drivers keep prepared
-        values = tuple(chain.from_iterable(rows[start : start + size]))
-        _run(connection, _insert(table, size, mark, replace=replace), values)
-        start += size
-
-
-def rows_where(connection: Connection, table: Table, name: str, values: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    """The rows whose column ``name`` has any of the values, as the driver gives them: SQLite knows no booleans."""
-    mark = _MARKS[connection.dialect.name]
-    for start in range(0, len(values), _VALUES):
-        some = values[start : start + _VALUES]
-        size = 1 << (len(some) - 1).bit_length()
-        padded = (*some, *[some[0]] * (size - len(some)))
-        yield from _run(connection, _select(table, name, size, mark), padded)
-
-
-def _run(connection: Connection, text: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """What an append says to the database goes to the driver itself: SQLAlchemy's part took longer than all of it."""
-    errors = connection.dialect.dbapi
-    assert errors
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(text, values)
-        return list(cursor.fetchall()) if cursor.description else []
-    except errors.Error as error:
-        raise DBAPIError.instance(text, None, error, errors.Error, dialect=connection.dialect) from error
-    finally:
-        cursor.close()
-
-
-@cache
-def _text(statement: Select[Any], dialect: Dialect) -> str:
-    return str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
-
-
-@cache
-def _insert(table: Table, rows: int, mark: str, *, replace: bool) -> str:
-    """The text of an insert: SQLAlchemy would compile one anew, or look at each value again."""
-    names, key = [_quoted(column) for column in table.c], [_quoted(column) for column in table.primary_key]
-    row = f"({', '.join([mark] * len(names))})"
-    text = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES {', '.join([row] * rows)}"
-    if not replace:
-        return text
-    moved = ", ".join(f"{name} = excluded.{name}" for name in names if name not in key)
-    return f"{text} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {moved}"
-
-
-@cache
-def _select(table: Table, name: str, values: int, mark: str) -> str:
-    names = ", ".join(map(_quoted, table.c))
-    return f"SELECT {names} FROM {table.name} WHERE {_quoted(table.c[name])} IN ({', '.join([mark] * values)})"
-
-
-def _quoted(column: Column[Any]) -> str:
-    return f'"{column.name}"'
-
-
 def lock(connection: Connection) -> None:
     """Wait for the writers' lock of PostgreSQL; SQLite took its own when the transaction began."""
     if connection.dialect.name == "postgresql":
@@ -311,18 +230,18 @@ def _take_turn(connection: Connection) -> None:
     SQLite itself would look for the lock ten times a second, and be late each time that others write without a pause.
     """
     deadline = time.monotonic() + BUSY_SECONDS
-    _run(connection, "PRAGMA busy_timeout=0")
+    run(connection, "PRAGMA busy_timeout=0")
     try:
         while True:
             try:
-                _run(connection, "BEGIN IMMEDIATE")
+                run(connection, "BEGIN IMMEDIATE")
                 return
             except OperationalError as error:
                 if "database is locked" not in str(error.orig) or time.monotonic() > deadline:
                     raise
             time.sleep(TURN_SECONDS)
     finally:
-        _run(connection, f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+        run(connection, f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
 
 
 def _postgresql(url: URL) -> Engine:
