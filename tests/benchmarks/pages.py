@@ -31,7 +31,7 @@ from starlette.routing import Route
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from maysend import audience_links, links, loader, plugins, tokens
+from maysend import audience_links, garbage, links, loader, plugins, tokens
 from maysend.events import Fact
 from maysend.ledger import open_ledger, stores
 from maysend.ledger.tables import EventRow, events
@@ -237,6 +237,7 @@ def _empty(keep: Callable[[], Keep]) -> Iterator[tuple[str, int]]:
 
 def _serve_empty(listening: socket.socket, keep: Callable[[], Keep]) -> None:
     kept = keep()
+    garbage.settle()  # as `maysend serve` does
     waking: Waking[Any] = Waking()
 
     async def answer(request: Request) -> Response:
