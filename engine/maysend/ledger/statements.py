@@ -10,11 +10,8 @@ from typing import Any
 from sqlalchemy import Column, Connection, Dialect, Select, Table
 from sqlalchemy.exc import DBAPIError
 
-_MARKS = {"sqlite": "?", "postgresql": "%s"}
-"""What stands for a value in a statement's text."""
-
 _ROWS, _VALUES = 128, 512
-"""The most rows of one insert, and the most values that one query looks for."""
+"""The most rows of one of SQLite's inserts, and the most values that one of its queries looks for."""
 
 
 def rows_of(connection: Connection, query: Select[Any]) -> list[tuple[Any, ...]]:
@@ -26,24 +23,31 @@ def write_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, .
     """Insert rows, their values in the order of the table's columns; with ``replace`` over what has the same key.
 
     Many go into one statement: between statements a thread lets others run, and may wait long for its next turn.
+    PostgreSQL takes an array for each column; SQLite has none, and takes a place for each value.
     """
-    mark = _MARKS[connection.dialect.name]
+    if connection.dialect.name == "postgresql":
+        if rows:
+            text = _insert_from(table, _arrays(table, connection.dialect), replace=replace)
+            run(connection, text, [list(column) for column in zip(*rows, strict=True)])
+        return
     start = 0
     while left := len(rows) - start:
-        size = 1 << min(left, _ROWS).bit_length() - 1  # few different statements, which drivers keep prepared
-        values = tuple(chain.from_iterable(rows[start : start + size]))
-        run(connection, _insert(table, size, mark, replace=replace), values)
+        size = 1 << min(left, _ROWS).bit_length() - 1  # few different statements, which the driver keeps prepared
+        text = _insert_from(table, _places(len(table.c), size), replace=replace)
+        run(connection, text, tuple(chain.from_iterable(rows[start : start + size])))
         start += size
 
 
 def rows_where(connection: Connection, table: Table, name: str, values: Sequence[str]) -> Iterator[tuple[Any, ...]]:
     """The rows whose column ``name`` has any of the values, as the driver gives them: SQLite knows no booleans."""
-    mark = _MARKS[connection.dialect.name]
+    if connection.dialect.name == "postgresql":
+        yield from run(connection, f"{_select(table, name)} = ANY(%s)", [list(values)])
+        return
     for start in range(0, len(values), _VALUES):
         some = values[start : start + _VALUES]
         size = 1 << (len(some) - 1).bit_length()
         padded = (*some, *[some[0]] * (size - len(some)))
-        yield from run(connection, _select(table, name, size, mark), padded)
+        yield from run(connection, f"{_select(table, name)} IN ({', '.join('?' * size)})", padded)
 
 
 def run(connection: Connection, text: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -66,11 +70,9 @@ def _text(query: Select[Any], dialect: Dialect) -> str:
 
 
 @cache
-def _insert(table: Table, rows: int, mark: str, *, replace: bool) -> str:
-    """The text of an insert: SQLAlchemy would compile one anew, or look at each value again."""
+def _insert_from(table: Table, source: str, *, replace: bool) -> str:
     names, key = [_quoted(column) for column in table.c], [_quoted(column) for column in table.primary_key]
-    row = f"({', '.join([mark] * len(names))})"
-    text = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES {', '.join([row] * rows)}"
+    text = f"INSERT INTO {table.name} ({', '.join(names)}) {source}"
     if not replace:
         return text
     moved = ", ".join(f"{name} = excluded.{name}" for name in names if name not in key)
@@ -78,9 +80,19 @@ def _insert(table: Table, rows: int, mark: str, *, replace: bool) -> str:
 
 
 @cache
-def _select(table: Table, name: str, values: int, mark: str) -> str:
-    names = ", ".join(map(_quoted, table.c))
-    return f"SELECT {names} FROM {table.name} WHERE {_quoted(table.c[name])} IN ({', '.join([mark] * values)})"
+def _places(columns: int, rows: int) -> str:
+    row = f"({', '.join('?' * columns)})"
+    return f"VALUES {', '.join([row] * rows)}"
+
+
+@lru_cache(64)
+def _arrays(table: Table, dialect: Dialect) -> str:
+    return f"SELECT * FROM unnest({', '.join(f'%s::{column.type.compile(dialect)}[]' for column in table.c)})"
+
+
+@cache
+def _select(table: Table, name: str) -> str:
+    return f"SELECT {', '.join(map(_quoted, table.c))} FROM {table.name} WHERE {_quoted(table.c[name])}"
 
 
 def _quoted(column: Column[Any]) -> str:
