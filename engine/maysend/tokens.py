@@ -83,8 +83,9 @@ class LinkSealer:
 
     def seal(self, profile: str | None, address: str | None) -> str:
         """The token of the message to one profile."""
-        who = _sized((profile or "").encode()) + _sized((address or "").encode())
-        return self._seal(self._start + who + self._end)
+        who, where = (profile or "").encode(), (address or "").encode()
+        payload = b"".join((self._start, _length(len(who)), who, _length(len(where)), where, self._end))
+        return self._seal(payload)
 
 
 def open_link(sealer: Sealer, token: str) -> Link:
@@ -166,12 +167,9 @@ def _encode(data: bytes) -> str:
     return binascii.b2a_base64(data, newline=False).translate(_URL_SAFE, b"=").decode()
 
 
-def _sized(value: bytes) -> bytes:
-    """``value`` after its length, in LEB128: seven bits a byte, the lowest first."""
-    return _length(len(value)) + value
-
-
+@lru_cache(1024)
 def _length(length: int) -> bytes:
+    """A length in LEB128: seven bits a byte, the lowest first. What it is of follows it."""
     return bytes((length,)) if length < 0x80 else bytes((length & 0x7F | 0x80,)) + _length(length >> 7)
 
 
