@@ -184,7 +184,7 @@ def _put(data: Any, path: KeyPath, value: str) -> None:
 def _strays(root: Path) -> Iterator[Problem]:
     """What lies where declarations are looked for and is none, so that nobody believes it counts."""
     try:
-        entries = sorted(os.scandir(root), key=lambda entry: entry.name)
+        entries = sorted(root.iterdir())
     except OSError as error:
         yield Problem(".", 0, 0, f"cannot be read: {error.strerror}")
         return
@@ -211,7 +211,7 @@ def _strays_in(root: Path, folder: str) -> Iterator[Problem]:
         yield Problem(folder, 0, 0, "must be a directory")
         return
     try:
-        entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
+        entries = sorted(directory.iterdir())  # not scandir, whose entries raise at a link to itself
     except OSError as error:
         yield Problem(f"{folder}/", 0, 0, f"cannot be read: {error.strerror}")
         return

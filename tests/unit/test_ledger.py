@@ -270,3 +270,22 @@ def test_a_file_is_brought_to_the_journal_of_whoever_opens_it(
             assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == mode.lower()
             assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
     assert ledger.last_seq() == 3
+
+
+def test_a_row_of_events_has_the_columns_of_the_table_in_their_order() -> None:
+    row = tables.EventRow._make(tables.events.c.keys())  # the names stand for the values
+    assert row._fields == tuple(row)
+    assert row.erasable == tables.ERASABLE
+    assert row.salts == tuple(f"{name}_salt" for name in tables.ERASABLE)
+    assert row.digests == tuple(f"{name}_digest" for name in tables.ERASABLE)
+    assert {*row} - {*row.erasable, *row.salts, *row.digests, "hash"} == {*row.covered}
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 127, 128, 129, 600])
+def test_an_append_of_any_size_is_whole(ledger: Ledger, size: int) -> None:
+    """Rows are written, and answers looked up, many in one statement."""
+    facts = [no(address=f"{number}@example.com", profile=None) for number in range(size)]
+    assert all(ledger.append(facts))
+    assert ledger.append(facts) == [None] * size
+    assert [event.address for event in ledger.events()] == [fact.address for fact in facts]
+    assert ledger.verify().faults == []

@@ -4,7 +4,7 @@ One module for two stores, SQLite and PostgreSQL. The only door to SQLAlchemy an
 """
 
 from .cursors import Cursor, Cursors, DeadLetter
-from .ledger import AnswerRow, KnownGroup, Ledger, Mark, is_storable, open_ledger
+from .ledger import AnswerRow, KnownGroup, Ledger, Mark, Recorded, is_storable, open_ledger
 from .rehearsal import rehearse
 from .standings import Subject
 from .stores import sqlite_journal, sqlite_version
@@ -20,6 +20,7 @@ __all__ = [
     "Ledger",
     "Mark",
     "Proof",
+    "Recorded",
     "Subject",
     "Tally",
     "is_storable",
