@@ -133,9 +133,19 @@ def _read(file: Path, shown: str, kind: str, shapes: Shapes) -> tuple[Document |
 
 
 def _variables(document: Document) -> Iterator[Problem]:
+    if not _mentions_variable(document.data):
+        return
     for path, text in _strings(document.data, ()):
         if "${" in text:
             yield document.problem(path, f"${{NAME}} is read from the environment in {PROJECT_FILE} only")
+
+
+def _mentions_variable(data: Any) -> bool:
+    if isinstance(data, dict):
+        return any(map(_mentions_variable, data.values()))
+    if isinstance(data, list):
+        return any(map(_mentions_variable, data))
+    return isinstance(data, str) and "${" in data
 
 
 def _settings(root: Path, shapes: Shapes, given: Given | None) -> tuple[Document | None, list[Problem]]:

@@ -5,7 +5,6 @@ Sources: docs.aws.amazon.com/sns (verify signatures of messages), docs.aws.amazo
 
 import json
 import re
-import urllib.request
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -107,6 +106,8 @@ def fetch(url: str) -> bytes:
     """What Amazon has at a URL of its own; any other URL is refused, whoever signed it."""
     if not _AMAZON.fullmatch(url):
         raise FeedbackError("names a URL that is not Amazon's", 401)
+    import urllib.request  # slow to import, and needed for a certificate alone
+
     try:
         with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 - the URL is https, and Amazon's
             content: bytes = response.read(100_000)

@@ -70,7 +70,7 @@ def _meaning(project: Project, loaded: plugins.Plugins, *, offline: bool) -> tup
         from ..moments import Clock
 
         return offline_problems(project, Clock(now, ZoneInfo(project.timezone)))
-    from ..runner import check
+    from ..fitting import check
 
     return check(project, now, loaded), []
 

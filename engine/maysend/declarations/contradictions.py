@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from ..documents import Document
@@ -236,6 +237,11 @@ def _value(value: Any) -> Value:
         return "truth", value
     if isinstance(value, int | float):
         return "number", value
+    return _text(value)
+
+
+@cache
+def _text(value: str) -> Value:
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:

@@ -12,8 +12,7 @@ from ..errors import Problem, did_you_mean
 from ..events import Default
 from ..model import EventTable, Project, Source, SubscriptionGroup
 from ..moments import Clock
-from ..operators import mistake
-from ..where import Condition, Did, Interest, Near, Path, Property, leaves
+from ..where import Condition, Did, Interest, Near, Operand, Path, Property, leaves
 
 _KEYS: frozenset[Kind] = frozenset(("integer", "text"))
 _TEXT: frozenset[Kind] = frozenset(("text",))
@@ -80,6 +79,12 @@ def _changes(group: SubscriptionGroup, known: KnownGroup, moved: Callable[[str],
         people = "everybody" if number is None else "1 person" if number == 1 else f"{number:,} people"
         message = f'default was "{known.default}"; "{group.default}" would move {people} who never answered'
         yield group.document.problem(("default",), f'{message}; if that is meant, add "acknowledge: <why>"')
+
+
+def _mistake(operator: str, operand: Operand, column: ColumnType, clock: Clock) -> str | None:
+    from ..operators import mistake  # with sqlglot, which takes longer to import than many projects to check
+
+    return mistake(operator, operand, column, clock)
 
 
 def _declared(source: Source) -> Table:
@@ -185,7 +190,7 @@ class _Pass:
                 if type_.kind not in NUMBERS:
                     unfit = f'"{column}" is of type {type_}, and near takes numbers{place.hint(column, type_)}'
                     yield place.document.problem(path, unfit)
-            elif message := mistake(leaf.operator, leaf.operand, type_, self.clock):
+            elif message := _mistake(leaf.operator, leaf.operand, type_, self.clock):
                 unfit = f'"{column}" {message}{place.hint(column, type_)}'
                 yield place.document.problem((*leaf.at, leaf.operator), unfit)
 
@@ -206,7 +211,7 @@ class _Pass:
             path = (*leaf.at, "most_often" if leaf.percent is None else "share")
             if not (type_ := self._type(place, leaf.column)):
                 yield from self._unknown(place, (*path, "property"), leaf.column)
-            elif message := mistake(leaf.operator, leaf.operand, type_, self.clock):
+            elif message := _mistake(leaf.operator, leaf.operand, type_, self.clock):
                 unfit = f'"{leaf.column}" {message}{place.hint(leaf.column, type_)}'
                 yield document.problem((*path, leaf.operator), unfit)
             return
@@ -226,5 +231,5 @@ class _Pass:
         if leaf.time_of_day and at.kind == "date":
             message = f"{leaf.event} happens on dates, which have no time of day"
             yield document.problem((*leaf.at, "time_of_day"), message, key=True)
-        if (last := leaf.last_time) and (unfit := mistake(last.operator, last.operand, at, self.clock)):
+        if (last := leaf.last_time) and (unfit := _mistake(last.operator, last.operand, at, self.clock)):
             yield document.problem((*leaf.at, "last_time", last.operator), f"the time of {leaf.event} {unfit}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -26,6 +26,7 @@ shows it), or None where nothing came, and there is nothing to look at."""
 
 
 _PLAIN = (str, int, float)
+_TYPES = {str: "string", bool: "boolean", int: "integer", list: "array", dict: "object"}
 
 
 class Brought(Protocol):
@@ -138,6 +139,7 @@ def _draft() -> type[Validator]:
 
     A ``$`` in a ``pattern`` is the very end, as JSON Schema has it; Python's matches before a last line break too.
     """
+    every = Draft202012Validator.VALIDATORS
     made: dict[int, Validator] = {}
     right: set[tuple[int, type, Any]] = set()
 
@@ -155,7 +157,9 @@ def _draft() -> type[Validator]:
     def properties(validator: Validator, schemas: dict[str, Any], value: Any, _: Any) -> Iterator[ValidationError]:
         for key in value if isinstance(value, dict) else ():
             if key in schemas:
-                yield from _under(key, errors(validator, schemas[key], value[key]))
+                for error in errors(validator, schemas[key], value[key]):
+                    error.path.appendleft(key)
+                    yield error
 
     def names(validator: Validator, schema: Any, value: Any, _: Any) -> Iterator[ValidationError]:
         for key in value if isinstance(value, dict) else ():
@@ -164,7 +168,9 @@ def _draft() -> type[Validator]:
     def items(validator: Validator, schema: Any, value: Any, whole: Any) -> Iterator[ValidationError]:
         if isinstance(value, list):
             for index in range(len(whole.get("prefixItems", ())), len(value)):
-                yield from _under(index, errors(validator, schema, value[index]))
+                for error in errors(validator, schema, value[index]):
+                    error.path.appendleft(index)
+                    yield error
 
     def dependents(validator: Validator, schemas: dict[str, Any], value: Any, _: Any) -> Iterator[ValidationError]:
         for key in schemas if isinstance(value, dict) else ():
@@ -175,11 +181,15 @@ def _draft() -> type[Validator]:
         if not errors(validator, schema, value):
             yield ValidationError(f"{value!r} should not be valid under {schema!r}")
 
+    def types(validator: Validator, types: Any, value: Any, whole: Any) -> Iterable[ValidationError]:
+        return () if types == _TYPES.get(type(value)) else every["type"](validator, types, value, whole)
+
     def pattern(_: Validator, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
         if isinstance(value, str) and not re.search(pattern, f"{value}\n" if value.endswith("\n") else value):
             yield ValidationError(f"{value!r} does not match {pattern!r}")
 
     keywords = {
+        "type": types,
         "properties": properties,
         "propertyNames": names,
         "items": items,
@@ -189,12 +199,6 @@ def _draft() -> type[Validator]:
     }
     draft: type[Validator] = validators.extend(Draft202012Validator, keywords)  # type: ignore[no-untyped-call] # jsonschema says no types here
     return draft
-
-
-def _under(part: str | int, errors: list[ValidationError]) -> list[ValidationError]:
-    for error in errors:
-        error.path.appendleft(part)
-    return errors
 
 
 def _resolved(schema: dict[str, Any]) -> dict[str, Any]:

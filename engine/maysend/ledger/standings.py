@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from importlib import import_module
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, Select, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from ..events import Fact
 from ..status import CHANNEL, Answer, Standing
@@ -123,7 +123,7 @@ def save(
         for group, row in rows_of(standings[subject]).items()
         if before[subject].get(group) != row
     ]
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")  # either is slow to import
     upsert = dialect.insert(status)
     values = {column.name: upsert.excluded[column.name] for column in status.c if column.name not in _KEY}
     stores.write_rows(connection, upsert.on_conflict_do_update(index_elements=_KEY, set_=values), changed)

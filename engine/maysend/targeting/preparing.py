@@ -14,9 +14,10 @@ from .clauses import split
 from .coding import Span, codes, searched, truths
 from .contents import look_into_lists
 from .deciding import BEFORE_CAPS, decisions, passed
+from .engine import Engine
 from .features import HASH, Feature, aggregate_table, as_key, shared_column
 from .lookups import Code, Predicate
-from .plan import CAPPED, DUPLICATE, GROUP, LOOKED_UP, NO_ADDRESS, SHARED, Engine, Plan
+from .plan import CAPPED, DUPLICATE, GROUP, LOOKED_UP, NO_ADDRESS, SHARED, Plan
 from .standings import ANSWERS, Level, Standing
 from .tables import asked_for
 

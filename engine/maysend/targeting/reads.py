@@ -9,8 +9,9 @@ from sqlglot import exp
 
 from ..trees import both, cast, column, has, missing, named, number, select, small, table
 from .deciding import changes, decisions, late_decisions, looks_up, same_answers
+from .engine import Engine
 from .lookups import WORD_BITS, conjunction
-from .plan import AUDIENCE, DUPLICATE, GROUP, NO_ADDRESS, Engine, Plan
+from .plan import AUDIENCE, DUPLICATE, GROUP, NO_ADDRESS, Plan
 from .stages import REASONS
 
 E = exp.Expr
