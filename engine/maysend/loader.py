@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import documents
-from .declarations import assembly, references
+from .declarations import references
 from .declarations.shapes import Shapes
 from .documents import Document
 from .errors import InvalidProjectError, MaysendError, Problem, did_you_mean
@@ -111,13 +111,20 @@ def check(root: Path, plugins: Plugins, given: Given | None = None) -> tuple[Pro
     problems += declared.problems()
     usable = settings and references.is_zone(settings.data.get("timezone", "UTC"))
     at = given.root if given else root
-    return assembly.project(at, settings, declared.documents) if settings and usable else None, sorted(set(problems))
+    return declared.project(at, settings) if settings and usable else None, sorted(set(problems))
 
 
 def _files(root: Path, folder: str) -> Iterator[Path]:
     directory = root / folder
-    if directory.is_dir():
-        yield from sorted(file for file in directory.glob("*.yaml") if file.is_file() and not file.name.startswith("."))
+    try:
+        names = sorted(entry.name for entry in os.scandir(directory) if _is_declaration(entry))
+    except OSError:  # _strays says why
+        return
+    yield from (directory / name for name in names)
+
+
+def _is_declaration(entry: os.DirEntry[str]) -> bool:
+    return entry.name.endswith(".yaml") and not entry.name.startswith(".") and entry.is_file()
 
 
 def _read(file: Path, shown: str, kind: str, shapes: Shapes) -> tuple[Document | None, list[Problem]]:
@@ -226,7 +233,7 @@ def _strays_in(root: Path, folder: str) -> Iterator[Problem]:
         yield Problem(f"{folder}/", 0, 0, f"cannot be read: {error.strerror}")
         return
     for entry in entries:
-        if entry.name.startswith(".") or (entry.name.endswith(".yaml") and entry.is_file()):
+        if entry.name.startswith(".") or _is_declaration(entry):
             continue
         shown = f"{folder}/{entry.name}"
         if entry.is_dir():

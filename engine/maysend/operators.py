@@ -20,7 +20,6 @@ from .where import Near, Window
 E = exp.Expr
 _TEXT: frozenset[Kind] = frozenset(("text",))
 _SCALARS: frozenset[Kind] = _TEXT | NUMBERS | TIMES | {"boolean"}
-_OF_LISTS = ("in", "not_in", "has_any", "has_all")
 _EARTH_KM = 6371.0088
 
 
@@ -92,21 +91,11 @@ def mistake(operator: str, operand: Any, column: ColumnType, clock: Clock) -> st
     if column.kind not in declared.kinds:
         fitting = sorted(name for name, other in OPERATORS.items() if column.kind in other.kinds)
         return f"is {_a(column)}; {operator} does not apply to it (these do: {', '.join(fitting)})"
-    if operator in _OF_LISTS and (column.item or column.kind) not in TIMES:
-        operand = _one_of_each_type(operand)
     try:
-        declared.build(exp.Null(), column, operand, clock)
+        declared.build(exp.column("x"), column, operand, clock)
     except ValueError as error:
         return str(error)
     return None
-
-
-def _one_of_each_type(operand: Sequence[Any]) -> list[Any]:
-    """The first value of each type: whether others fit is no other question, unless they are times."""
-    found: dict[type, Any] = {}
-    for value in operand:
-        found.setdefault(type(value), value)
-    return list(found.values())
 
 
 def apply(operator: str, column: E, type_: ColumnType, operand: Any, clock: Clock) -> E:

@@ -253,10 +253,11 @@ def _contradiction(claims: Sequence[Claim]) -> tuple[Claim, Claim] | None:
     """The first two claims that no value meets, in the order in which they are said."""
     by_topic: dict[tuple[str, Any], list[Claim]] = {}
     for claim in claims:
-        for other in by_topic.setdefault(claim.topic, []):
+        others = by_topic.setdefault(claim.topic, [])
+        for other in others:
             if _disjoint(other.domain, claim.domain) or _disjoint(claim.domain, other.domain):
                 return other, claim
-        by_topic[claim.topic].append(claim)
+        others.append(claim)
     return None
 
 
