@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from zoneinfo import ZoneInfo
@@ -13,7 +13,7 @@ from .backends.backend import Backend, connect
 from .columns import Catalog, Table
 from .declarations import meaning
 from .errors import LedgerError, Problem, SourceError
-from .ledger import Ledger, open_ledger
+from .ledger.glance import KnownGroup, known_groups
 from .model import Project, Source
 from .moments import Clock
 from .plugins import Plugins
@@ -75,14 +75,14 @@ def key_problems(project: Project, backend: Backend, catalog: Catalog) -> list[P
 def memory_problems(
     project: Project,
     plugins: Plugins,
-    ledger: Ledger,
+    known: Mapping[str, KnownGroup],
     backend: Backend,
     catalog: Catalog,
     clock: Clock,
     land: Callable[[], None] = lambda: None,
 ) -> list[Problem]:
-    """What the ledger remembers and the declarations have forgotten (spec 2); ``land`` lands the answers, where that
-    was not done before."""
+    """What the ledger remembers (``known``) and the declarations have forgotten (spec 2); ``land`` lands the answers,
+    where that was not done before."""
 
     def moved(group: str) -> int | None:
         on = project.channels.get(project.groups[group].channel)
@@ -97,7 +97,7 @@ def memory_problems(
         land()
         return count(project, group, plugins.channel_types, catalog, clock, backend)
 
-    return meaning.memory_problems(project, ledger.known_groups(), moved)
+    return meaning.memory_problems(project, known, moved)
 
 
 def check(project: Project, as_of: datetime, plugins: Plugins) -> list[Problem]:
@@ -107,16 +107,18 @@ def check(project: Project, as_of: datetime, plugins: Plugins) -> list[Problem]:
         catalog, problems = open_sources(project, backend)
         problems += key_problems(project, backend, catalog)
         problems += meaning.problems(project, catalog, clock)
-        try:
+
+        @cache
+        def land() -> None:
+            from . import snapshot
+            from .ledger import open_ledger
+            from .targeting.standings import ANSWERS
+
             with open_ledger(project.ledger, project.root) as ledger:
+                backend.land(ANSWERS, snapshot.COLUMNS, ledger.answers())
 
-                @cache
-                def land() -> None:
-                    from . import snapshot
-                    from .targeting.standings import ANSWERS
-
-                    backend.land(ANSWERS, snapshot.COLUMNS, ledger.answers())
-
-                return problems + memory_problems(project, plugins, ledger, backend, catalog, clock, land)
+        try:
+            known = known_groups(project.ledger, project.root)
+            return problems + memory_problems(project, plugins, known, backend, catalog, clock, land)
         except LedgerError as error:
             return [*problems, project.document.problem(("ledger",), str(error))]

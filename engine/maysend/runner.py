@@ -195,7 +195,7 @@ def opened(
                 catalog = replace(catalog, roster=replace(catalog.roster, current=catalog.roster.seq == seq))
         else:
             seq = snapshot.land_past(ledger, backend, ANSWERS, until, people)
-        problems += memory_problems(project, plugins, ledger, backend, catalog, clock)
+        problems += memory_problems(project, plugins, ledger.known_groups(), backend, catalog, clock)
         if problems:
             raise InvalidProjectError(problems)
         if remember:

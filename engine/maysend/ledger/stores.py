@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
 from ..errors import LedgerError, LedgerMissingError
-from .tables import SCHEMA
+from .glance import SCHEMA
 
 BUSY_SECONDS = 30
 """How long an append waits for another process's lock before it gives up."""

@@ -19,9 +19,6 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA = "0002"
-"""The newest migration: what a database must be at to be used."""
-
 ERASABLE = ("address", "profile", "reason")
 """The columns of ``events`` that can be erased."""
 
