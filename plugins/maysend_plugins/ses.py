@@ -5,7 +5,6 @@ Sources: docs.aws.amazon.com/sns (verify signatures of messages), docs.aws.amazo
 
 import json
 import re
-import urllib.request
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -107,19 +106,20 @@ def _certificate(url: str) -> bytes:
     return fetch(url, _CERTIFICATE)
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Amazon's URLs lead nowhere else, or are not followed."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
 def fetch(url: str, kind: re.Pattern[str]) -> bytes:
     """What Amazon has at a URL of its own of this kind; any other URL is refused, whoever signed it."""
     if not kind.fullmatch(url):
         raise FeedbackError("names a URL that is not Amazon's", 401)
+    import urllib.request  # slow to import, and needed for a certificate alone
+
+    class NoRedirects(urllib.request.HTTPRedirectHandler):
+        """Amazon's URLs lead nowhere else, or are not followed."""
+
+        def redirect_request(self, *_: Any) -> None:
+            return None
+
     try:
-        with urllib.request.build_opener(_NoRedirects).open(url, timeout=10) as response:
+        with urllib.request.build_opener(NoRedirects).open(url, timeout=10) as response:
             content: bytes = response.read(100_000)
     except OSError:
         raise FeedbackError("Amazon cannot be reached; try again later", 503) from None

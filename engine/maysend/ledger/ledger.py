@@ -15,12 +15,13 @@ from typing import Literal, NamedTuple, Self
 from sqlalchemy import Connection, Engine, delete, func, insert, select, tuple_
 
 from ..errors import LedgerError
-from ..events import ChannelUnsubscribed, Default, Fact
+from ..events import ChannelUnsubscribed, Fact
 from ..model import SubscriptionGroup
 from ..status import CHANNEL, Standing
 from . import chain, erasure, recording, stores
 from .cursors import Cursors
 from .erasure import Tombstones
+from .glance import KnownGroup
 from .past import RecordedAnswer, answers_at, answers_until
 from .standings import Subject, load
 from .tables import EventRow, events, known_groups, status
@@ -56,13 +57,6 @@ class Mark(NamedTuple):
     seq: int
     hash: str
     erased: int
-
-
-class KnownGroup(NamedTuple):
-    """What the ledger remembers of a group that was once declared."""
-
-    channel: str
-    default: Default
 
 
 Recorded = Sequence[EventRow | None]

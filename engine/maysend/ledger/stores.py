@@ -28,8 +28,8 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
 from ..errors import LedgerError, LedgerMissingError
+from .glance import SCHEMA
 from .statements import run
-from .tables import SCHEMA
 
 BUSY_SECONDS = 30
 """How long an append waits for another process's lock before it gives up."""

@@ -23,9 +23,6 @@ from sqlalchemy import (
 
 from ..events import Source, Type
 
-SCHEMA = "0002"
-"""The newest migration: what a database must be at to be used."""
-
 ERASABLE = ("address", "profile", "reason")
 """The columns of ``events`` that can be erased."""
 

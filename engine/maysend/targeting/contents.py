@@ -9,9 +9,10 @@ from sqlglot import exp
 
 from ..columns import ColumnType
 from ..trees import both, cast, column, either, missing, named, number, select, small, table
+from .engine import Engine
 from .features import Feature, items_column
 from .lookups import Predicate
-from .plan import Engine, Plan
+from .plan import Plan
 
 E = exp.Expr
 _MANY = 4

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from sqlglot import exp
 
 from ..trees import table
+from .engine import Engine
 from .features import Feature
 from .lookups import WORD_BITS
-from .plan import Engine, Plan
+from .plan import Plan
 from .stages import REASONS
 
 _STEPS = (

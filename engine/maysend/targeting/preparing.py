@@ -14,9 +14,10 @@ from .clauses import split
 from .coding import MOST_CODES, Span, codes, numbered, searched, truths
 from .contents import look_into_lists
 from .deciding import BEFORE_CAPS, answers_of_all, decisions, passed, read_once
+from .engine import Engine
 from .features import HASH, Feature, aggregate_table, as_key, shared_column
 from .lookups import Code, Predicate, lookup_together, together
-from .plan import CAPPED, DUPLICATE, GROUP, LOOKED_UP, NO_ADDRESS, SHARED, Engine, Plan
+from .plan import CAPPED, DUPLICATE, GROUP, LOOKED_UP, NO_ADDRESS, SHARED, Plan
 from .standings import ANSWERS, Level, Standing
 from .tables import asked_for
 

@@ -17,8 +17,9 @@ from .deciding import (
     looks_up,
     same_answers,
 )
+from .engine import Engine
 from .lookups import FULL, WORD_BITS, conjunction
-from .plan import AUDIENCE, DUPLICATE, FREQUENCY, GROUP, NO_ADDRESS, Engine, Plan
+from .plan import AUDIENCE, DUPLICATE, FREQUENCY, GROUP, NO_ADDRESS, Plan
 from .stages import REASONS
 
 E = exp.Expr
