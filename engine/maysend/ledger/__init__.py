@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .ledger import AnswerRow as AnswerRow
     from .ledger import Ledger as Ledger
     from .ledger import Mark as Mark
+    from .ledger import Recorded as Recorded
     from .ledger import is_storable as is_storable
     from .ledger import open_ledger as open_ledger
     from .rehearsal import rehearse as rehearse
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "cursors": ("Cursor", "Cursors", "DeadLetter"),
     "glance": ("KnownGroup",),
-    "ledger": ("AnswerRow", "Ledger", "Mark", "is_storable", "open_ledger"),
+    "ledger": ("AnswerRow", "Ledger", "Mark", "Recorded", "is_storable", "open_ledger"),
     "rehearsal": ("rehearse",),
     "standings": ("Subject",),
     "stores": ("sqlite_journal", "sqlite_version"),
