@@ -13,11 +13,10 @@ from sqlglot import exp
 from sqlglot.dialects import Dialect
 
 E = exp.Expr
-Type = Literal["smallint", "integer", "bigint", "double", "text", "date", "timestamp", "timestamptz"]
+Type = Literal["smallint", "bigint", "double", "text", "date", "timestamp", "timestamptz"]
 
 _TYPES: dict[Type, exp.DType] = {
     "smallint": exp.DType.SMALLINT,
-    "integer": exp.DType.INT,
     "bigint": exp.DType.BIGINT,
     "double": exp.DType.DOUBLE,
     "text": exp.DType.TEXT,

@@ -9,7 +9,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from sqlglot import exp
 
 from maysend import loader, plugins
 from maysend.backends.backend import connect
@@ -29,14 +28,6 @@ def test_duckdb_is_the_engine_unless_another_is_declared(tmp_path: Path) -> None
     for engine in ("{type: duckdb}", "{type: duckdb, snapshots: elsewhere}"):
         with connect(project(tmp_path, engine)) as backend:
             assert isinstance(backend, DuckDB)
-
-
-def test_a_name_may_be_of_rows_kept_after_it_was_of_a_query_and_before() -> None:
-    with DuckDB() as backend:
-        for number in range(4):
-            query = exp.select(exp.alias_(exp.Literal.number(number), "found"))
-            (backend.create if number % 2 else backend.once)("passed", query)
-            assert backend.rows(exp.select("found").from_("passed")) == [(number,)]
 
 
 @pytest.mark.parametrize("location", ["table:lake.profiles", "s3a://lake/profiles"])

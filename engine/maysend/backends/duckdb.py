@@ -48,7 +48,6 @@ class DuckDB:
             settings["memory_limit"] = memory
         self._connection = duckdb.connect(config=settings)
         self._opened: dict[str, tuple[Source, Sequence[object]]] = {}
-        self._kinds: dict[str, str] = {}
         self.spent: dict[str, float] = {}
         """Seconds, by the temporary table that they made; ``file`` is for those written."""
         for statement in STATEMENTS:
@@ -132,7 +131,6 @@ class DuckDB:
             replace=True,
             properties=exp.Properties(expressions=[exp.TemporaryProperty()]),
         )
-        self._replace(name, "TABLE")
         if few:
             self._connection.execute("PRAGMA disable_optimizer")
         try:
@@ -141,10 +139,6 @@ class DuckDB:
         finally:
             if few:
                 self._connection.execute("PRAGMA enable_optimizer")
-
-    def once(self, name: str, query: exp.Query) -> None:
-        """Give a name to a query whose rows are read as a whole just once: they are never kept."""
-        self.view(name, query)
 
     def each(self, name: str, query: exp.Query, *, first: Mapping[str, exp.Query]) -> None:
         """Keep a query's rows, and those that it needs ``first``: all is one part."""
@@ -182,15 +176,7 @@ class DuckDB:
         """Give a query a name."""
         created = exp.Create(this=identifier(name), kind="VIEW", expression=query, replace=True)
         created.set("properties", exp.Properties(expressions=[exp.TemporaryProperty()]))
-        self._replace(name, "VIEW")
         self._run(created)
-
-    def _replace(self, name: str, kind: str) -> None:
-        """Make way for a table or view of that name: one of the other kind is not replaced by it."""
-        before = self._kinds.get(name, kind)
-        self._kinds[name] = kind
-        if before != kind:
-            self._run(exp.Drop(tables=[exp.Table(this=identifier(name))], kind=before))
 
     def rows(self, query: exp.Query) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = self._run(query).fetchall()

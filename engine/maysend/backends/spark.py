@@ -137,10 +137,6 @@ class Spark:
             self._write(name, query)
         self.spent[name] = self.spent.get(name, 0) + perf_counter() - started
 
-    def once(self, name: str, query: exp.Query) -> None:
-        """Keep a query's rows: whatever reads them in parts reads a table."""
-        self.create(name, query)
-
     def each(self, name: str, query: exp.Query, *, first: Mapping[str, exp.Query]) -> None:
         """Keep what a query finds in each part of a table, put together here; or in the whole, where it is no parts."""
         of = self._in_parts([*first.values(), query], made=first.keys())

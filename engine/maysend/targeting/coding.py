@@ -27,8 +27,7 @@ E = exp.Expr
 _PACKED = 8
 _MOST_CUTS = 1000
 _CASES = 2
-MOST_CODES = 20_000
-"""The most codes that one lookup is made for."""
+_WIDEST = 20_000
 _LARGEST = 1 << 50
 _ORDERS = (exp.GT, exp.GTE, exp.LT, exp.LTE)
 _BELOW = (exp.LT, exp.GTE)
@@ -150,7 +149,7 @@ class _Single:
                 return self._itself(name, self.span[1])
             case "range" if self.span and self.feature.type.kind == "float":
                 return self._half_steps(name, *self.span) if self._whole(self.span) else self._ranges(name)
-            case "range" if self.span and self.constants and _steps(self.span) < MOST_CODES:
+            case "range" if self.span and self.constants and _steps(self.span) < _WIDEST:
                 return self._steps(name, *self.span)
             case "range":
                 return self._ranges(name)
@@ -169,7 +168,7 @@ class _Single:
             default=small(1),
         )
         rows = [(0, exp.null()), (1, exp.false()), (2, exp.true())]
-        return Code(name, code, self._rows(rows), self.predicates, many=3)
+        return Code(name, code, self._rows(rows), self.predicates)
 
     def _listed(self, name: str) -> Code:
         """Code 0 is missing, and every value that there is has its own."""
@@ -178,17 +177,16 @@ class _Single:
         values = select(column("code"), named(column("value"), self.feature.name)).from_(table(listed), copy=False)
         rows = exp.union(values, nothing, distinct=False)
         if self.feature.numbered:
-            many = len(self.feature.values) + 1
-            return Code(name, column(self.feature.numbered), rows, self.predicates, many=many)
+            return Code(name, column(self.feature.numbered), rows, self.predicates)
         found = exp.Coalesce(this=column("code", f"v{name}"), expressions=[small(0)])
         joined = select(column("value"), column("code")).from_(table(listed), copy=False)
-        return Code(name, found, rows, self.predicates, self.feature.name, joined, many=MOST_CODES)
+        return Code(name, found, rows, self.predicates, self.feature.name, joined)
 
     def _itself(self, name: str, high: int) -> Code:
         """The code is the value, from 0 on and never missing."""
         values = select(named(column("step"), "code"), named(column("step"), self.feature.name))
         every = values.from_(_count(high).subquery("n", copy=False), copy=False)
-        return Code(name, self._column, every, self.predicates, many=high + 1)
+        return Code(name, self._column, every, self.predicates)
 
     def _steps(self, name: str, low: Any, high: Any) -> Code:
         """Code n + 1 is the value n steps above the lowest."""
@@ -203,15 +201,14 @@ class _Single:
             above = exp.Sub(this=self._column, expression=exp.paren(first))
             value = exp.Add(this=first.copy(), expression=step.copy())
         code = exp.Coalesce(this=exp.Add(this=above, expression=small(1)), expressions=[small(0)])
-        last = _steps((low, high))
-        return Code(name, code, self._stepped(value, last), self.predicates, many=last + 2)
+        return Code(name, code, self._stepped(value, _steps((low, high))), self.predicates)
 
     def _whole(self, span: Span) -> bool:
         """Whether a float of a small span is compared with whole numbers alone."""
         if not all(isinstance(end, float) and abs(end) < _LARGEST for end in span):
             return False
         compared = [buckets.python(constant, self.feature.type) for constant in self.constants]
-        return all(one.is_finite() and one % 1 == 0 for one in compared) and 2 * _steps(span) < MOST_CODES
+        return all(one.is_finite() and one % 1 == 0 for one in compared) and 2 * _steps(span) < _WIDEST
 
     def _half_steps(self, name: str, low: float, high: float) -> Code:
         """Code 2n + 1 is the whole number n above the lowest, and 2n + 2 all between that and the next."""
@@ -222,8 +219,7 @@ class _Single:
         half = exp.Mul(this=column("step"), expression=exp.Literal.number("0.5"))
         value = cast(exp.Add(this=buckets.constant(Decimal(first), ColumnType("integer")), expression=half), "double")
         code = exp.Coalesce(this=above, expressions=[small(0)])
-        steps = 2 * (last - first)
-        return Code(name, code, self._stepped(value, steps), self.predicates, many=steps + 2)
+        return Code(name, code, self._stepped(value, 2 * (last - first)), self.predicates)
 
     def _stepped(self, value: E, last: int) -> exp.Query:
         """Code n + 1 for the ``value`` of step n, until the last; code 0 for none."""
@@ -255,21 +251,20 @@ class _Single:
         code = exp.Case(ifs=[exp.If(this=self._missing(), true=small(0))], default=below(0, len(borders)))
         gaps = buckets.gaps([(cut, operator is exp.LTE) for cut, operator, _ in borders], self.feature.type)
         rows = [(0, exp.null()), *((index + 1, buckets.constant(gap, self.feature.type)) for index, gap in gaps)]
-        return Code(name, code, self._rows(rows), self.predicates, many=len(borders) + 2)
+        return Code(name, code, self._rows(rows), self.predicates)
 
     def _values(self, name: str) -> Code:
         """Code 0 is missing, 1 any value that no predicate names, and each value named has its own."""
         named = list(self.constants)
         rows: list[tuple[int, E]] = [(0, exp.null()), (1, self._other())]
         rows += [(index + 2, constant.copy()) for index, constant in enumerate(named)]
-        missing, many = exp.If(this=self._missing(), true=small(0)), len(named) + 2
+        missing = exp.If(this=self._missing(), true=small(0))
         if len(named) <= _CASES:
             ifs = [
                 exp.If(this=exp.EQ(this=self._column, expression=value.copy()), true=small(index + 2))
                 for index, value in enumerate(named)
             ]
-            code = exp.Case(ifs=[*ifs, missing], default=small(1))
-            return Code(name, code, self._rows(rows), self.predicates, many=many)
+            return Code(name, exp.Case(ifs=[*ifs, missing], default=small(1)), self._rows(rows), self.predicates)
         found = exp.Coalesce(this=column("code", f"v{name}"), expressions=[exp.Case(ifs=[missing], default=small(1))])
         rows_of = exp.values(
             [(constant.copy(), small(index + 2)) for index, constant in enumerate(named)],
@@ -277,7 +272,7 @@ class _Single:
             columns=["value", "code"],
         )
         values = select(column("value"), column("code")).from_(rows_of, copy=False)
-        return Code(name, found, self._rows(rows), self.predicates, self.feature.name, values, many=many)
+        return Code(name, found, self._rows(rows), self.predicates, self.feature.name, values)
 
     def _other(self) -> E:
         values = [buckets.python(constant, self.feature.type) for constant in self.constants]
@@ -299,9 +294,8 @@ class _Single:
 def numbered(values: Sequence[str], number: str = "code") -> exp.Select:
     """Each ``value``, and its number from 1 on."""
     rows = [(exp.Literal.string(value), small(place)) for place, value in enumerate(values, 1)]
-    return select(column("value"), column(number)).from_(
-        exp.values(rows, alias="v", columns=["value", number]), copy=False
-    )
+    known = exp.values(rows, alias="v", columns=["value", number])
+    return select(column("value"), column(number)).from_(known, copy=False)
 
 
 def _count(last: int) -> exp.Select:
@@ -344,7 +338,6 @@ def truths(predicates: Sequence[Predicate], start: int = 0) -> Iterator[Code]:
             _sum(ones),
             select(column("code")).from_(codes, copy=False),
             asked,
-            many=1 << len(packed),
         )
 
 

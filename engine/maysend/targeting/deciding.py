@@ -5,7 +5,7 @@ What they read has been made by preparing.py.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from sqlglot import exp
 
@@ -16,9 +16,6 @@ from .lookups import FULL, WORD_BITS, conjunction, union
 from .plan import AUDIENCE, CAPPED, CONTROL, DUPLICATE, FREQUENCY, GROUP, LOOKED_UP, NO_ADDRESS, SHARED, Plan
 
 E = exp.Expr
-COUNTED_TOGETHER = 4
-"""How many words one reading counts: the sums of many at once do not fit a processor's cache."""
-
 BEFORE_CAPS = "before caps"
 """The table that preparing.py makes to find who is first in a draw: the words from duplicates to control groups."""
 
@@ -45,7 +42,11 @@ def passed(plan: Plan) -> exp.Select:
     wanted = {} if plan.addressed else {plan.address: (column("as found", "r"), type_.address)}
     reached = normalized(audience, wanted)
     found = select(column("key", "d"), *(column(name, "d") for name in _address(plan)))
-    found.select(*_answers(plan, early=early), copy=False)
+    for word in plan.standing.words:
+        held = column(answers[f"w{word}"], "d") if early else plan.standing.word(word, plan.standing.by_address)
+        unknown = column(SHARED if plan.addressed else plan.address, "d")
+        no_address = exp.If(this=missing(unknown), true=small(-1))
+        found.select(named(exp.Case(ifs=[no_address], default=held), f"w{word}"), copy=False)
     further = [*([HASH] if hashes else ()), *([SHARED] if plan.addressed else ()), *words]
     found.select(*(column(name, "d") for name in further), copy=False)
     found.from_(reached.subquery("d", copy=False), copy=False)
@@ -54,23 +55,6 @@ def passed(plan: Plan) -> exp.Select:
         for name, on in sides.items():
             found.join(table(name, name), on=on, join_type="left", copy=False)
     return found
-
-
-def answers_of_all(plan: Plan) -> exp.Select:
-    """The words of answers of every profile, ``w0``, ``w1``, …, where the roster has them."""
-    answers = plan.features.words_of(plan.standing)
-    people = plan.base(set(answers.values())).subquery("d", copy=False)
-    return select(*_answers(plan, early=True)).from_(people, copy=False)
-
-
-def _answers(plan: Plan, *, early: bool) -> Iterator[E]:
-    """The words of a profile's answers (of ``d``), -1 without an address: ``early`` where they are features."""
-    answers = plan.features.words_of(plan.standing)
-    for word in plan.standing.words:
-        held = column(answers[f"w{word}"], "d") if early else plan.standing.word(word, plan.standing.by_address)
-        unknown = column(SHARED if plan.addressed else plan.address, "d")
-        no_address = exp.If(this=missing(unknown), true=small(-1))
-        yield named(exp.Case(ifs=[no_address], default=held), f"w{word}")
 
 
 def _address(plan: Plan) -> list[str]:
@@ -84,9 +68,10 @@ def _in_any_audience(plan: Plan, asked: Container[str], kept: Sequence[str], wor
         *map(column, kept),
         *(named(code.expression.copy(), code.name) for code in plan.codes),
     ).from_(plan.base(asked).subquery("b", copy=False), copy=False)
-    for part in (part for code in plan.codes for part in code.sought):
-        same = exp.EQ(this=column("value", f"v{part.name}"), expression=column(part.feature, "b"))
-        coded.join(table(f"values {part.name}", f"v{part.name}"), on=same, join_type="left", copy=False)
+    for code in plan.codes:
+        if code.values:
+            same = exp.EQ(this=column("value", f"v{code.name}"), expression=column(code.feature, "b"))
+            coded.join(table(f"values {code.name}", f"v{code.name}"), on=same, join_type="left", copy=False)
     looked_up = select(
         exp.Column(this=exp.Star(), table=exp.to_identifier("k")),
         *(named(passes, name) for name, passes in words.items()),
@@ -125,16 +110,6 @@ def _columns(plan: Plan, words: str, word: int) -> list[E]:
 def looks_up(plan: Plan, stage: int, word: int) -> bool:
     """Whether ``passed`` has a word for a stage: any campaign of the word asks something there."""
     return bool(_looked_up(plan, stage, word))
-
-
-def read_once(plan: Plan, through: int) -> bool:
-    """Whether ``passed`` is read as a whole just once: it is only counted, out of the roster, and nobody is lost for
-    another reason than being a duplicate after it."""
-    if plan.needs_address or plan.narrowed or not plan.addressed or plan.standing.kept is None:
-        return False
-    lost = any(changes(plan, stage, word) for stage in range(FREQUENCY, CAPPED) for word in range(plan.words))
-    caps = any(asked.campaign.target_cap for asked in plan.asked)
-    return plan.words <= COUNTED_TOGETHER and (through <= DUPLICATE or not (lost or caps))
 
 
 def already_reached(word: int) -> E:

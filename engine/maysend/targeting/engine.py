@@ -14,9 +14,6 @@ class Engine(Protocol):
     def create(self, name: str, query: exp.Query, *, few: bool = False) -> None:
         """Keep a query's rows as a temporary table, replacing one of that name; ``few`` are not worth a good plan."""
 
-    def once(self, name: str, query: exp.Query) -> None:
-        """The same as ``create`` for rows that are read as a whole just once, so that they need not be kept."""
-
     def each(self, name: str, query: exp.Query, *, first: Mapping[str, exp.Query]) -> None:
         """Keep what a query finds in each part of a large table, where that is in parts; whoever reads it puts the
         parts together. ``first`` are tables that it reads, of the same part."""

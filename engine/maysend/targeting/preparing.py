@@ -11,19 +11,19 @@ from ..conditions import Aggregate
 from ..trees import column, has, missing, named, number, select, small, table
 from .behaviour import counters
 from .clauses import split
-from .coding import MOST_CODES, Span, codes, numbered, searched, truths
+from .coding import Span, codes, numbered, searched, truths
 from .contents import look_into_lists
-from .deciding import BEFORE_CAPS, answers_of_all, decisions, passed, read_once
+from .deciding import BEFORE_CAPS, decisions, passed
 from .engine import Engine
 from .features import HASH, Feature, aggregate_table, as_key, shared_column
-from .lookups import Code, Predicate, lookup_together, together
+from .lookups import Code, Predicate
 from .plan import CAPPED, DUPLICATE, GROUP, LOOKED_UP, NO_ADDRESS, SHARED, Plan
 from .standings import ANSWERS, Level, Standing
 from .tables import asked_for
 
 E = exp.Expr
 _NARROW = 10**9
-_LOOKED_AT = 50_000
+_FEW, _LOOKED_AT = 20_000, 50_000
 _SINCE, _CHANGED = "answers since", "people changed"
 
 
@@ -66,11 +66,8 @@ def prepare(
     _look_up(plan, engine)
     looked_up(plan)
     told("asking every profile")
-    if once := read_once(plan, through):
-        engine.once("passed", passed(plan))
-    else:
-        engine.create("passed", passed(plan))
-    _status(plan, engine, answers_of_all(plan).subquery("d", copy=False) if once else table("passed"))
+    engine.create("passed", passed(plan))
+    _status(plan, engine)
     if through >= DUPLICATE:
         told("finding duplicate addresses")
         _duplicates(plan, engine)
@@ -199,19 +196,14 @@ def _look_up(plan: Plan, engine: Engine) -> None:
             engine.create(f"values {code.name}", code.values, few=True)
         query, plan.lookups[code.name] = code.lookup(plan.full)
         engine.create(f"lookup {code.name}", query, few=True)
-    plan.codes = list(together(plan.codes, MOST_CODES))
-    for code in plan.codes:
-        if code.parts:
-            query, plan.lookups[code.name] = lookup_together(code, plan.lookups, plan.full)
-            engine.create(f"lookup {code.name}", query, few=True)
 
 
-def _status(plan: Plan, engine: Engine, source: E) -> None:
-    """``answers found``: the words of answers of a source, and how many profiles have them; and ``status``: what each
+def _status(plan: Plan, engine: Engine) -> None:
+    """``answers found``: the words of answers that ``passed`` has, and of how many profiles; and ``status``: what each
     of them passes; nothing without an address."""
     words = [f"w{word}" for word in plan.standing.words]
     many = named(exp.Count(this=exp.Star()), "many")
-    answers = select(*map(column, words), many).from_(source, copy=False)
+    answers = select(*map(column, words), many).from_(table("passed"), copy=False)
     engine.each("answers found", answers.group_by(*map(column, words), copy=False), first={})
     held = [named(column(word), name) for word, name in plan.features.words_of(plan.standing).items()]
     representatives = select(*map(column, words), *held).distinct(copy=False).from_(table("answers found"), copy=False)
@@ -264,7 +256,7 @@ def _list_values(plan: Plan, predicates: list[Predicate], engine: Engine) -> set
             continue
         values = select(named(feature.expression.copy(), "value")).from_(table("people", "p"), copy=False)
         first = values.copy().limit(_LOOKED_AT, copy=False).subquery("first", copy=False)
-        if _distinct(engine, first) <= MOST_CODES:
+        if _distinct(engine, first) <= _FEW:
             distinct = (
                 select(column("value")).distinct(copy=False).from_(values.subquery("every", copy=False), copy=False)
             )
@@ -276,7 +268,7 @@ def _list_values(plan: Plan, predicates: list[Predicate], engine: Engine) -> set
             engine.create(
                 f"listed {name}", select(column("value"), code).from_(once.subquery("d", copy=False), copy=False)
             )
-            if _distinct(engine, table(f"listed {name}")) <= MOST_CODES:
+            if _distinct(engine, table(f"listed {name}")) <= _FEW:
                 found.add(name)
     return found
 

@@ -9,7 +9,6 @@ from sqlglot import exp
 
 from ..trees import both, cast, column, has, missing, named, number, select, small, table
 from .deciding import (
-    COUNTED_TOGETHER,
     already_reached,
     changes,
     decisions,
@@ -28,6 +27,7 @@ INCLUDED = "included"
 _LAST = len(REASONS) - 1
 _LANES = 4
 _LANE = 64 // _LANES
+_TOGETHER = 4
 _MOST = 1 << _LANE - 1
 """A sum counts a word's bits four at a time, in lanes of 16 bits (bit i in lane i / 16). So that no lane runs over, the
 profiles that a sum counts are fewer than this: they are spread over groups by a hash of the key."""
@@ -101,8 +101,8 @@ def _behind_duplicates(plan: Plan, engine: Engine, through: int) -> dict[tuple[i
     return found
 
 
-def _few(items: Sequence[T], many: int = COUNTED_TOGETHER) -> Iterator[Sequence[T]]:
-    """A few at a time."""
+def _few(items: Sequence[T], many: int = _TOGETHER) -> Iterator[Sequence[T]]:
+    """A few at a time: the sums of many words at once do not fit a processor's cache."""
     for start in range(0, len(items), many):
         yield items[start : start + many]
 
