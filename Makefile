@@ -25,7 +25,7 @@ help:
 	@echo "make demo    whom may each campaign of the CDNOW store reach, and why not the others?"
 	@echo "make test    all tests but the long ones"
 	@echo "make check   formatting, lint, types, import contracts, then make test"
-	@echo "make soak    the long tests: a thousand drawn projects, dozens of kills, real brokers"
+	@echo "make soak    the long tests: hundreds of drawn projects, dozens of kills, real brokers"
 	@echo "make test-spark  the same decisions on a Spark of two workers as on DuckDB (needs Java 17)"
 	@echo "make bench   maysend beside hand-written queries, Polars, chDB and PostgreSQL (PROFILES=, ROWS=, ROUNDS=, WRITE=1)"
 	@echo "make docs    write the generated pages of docs/ again"
