@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 import time
@@ -219,13 +220,15 @@ def test_help_is_light(tmp_path: Path) -> None:
     modules = set(done.stdout.splitlines()[-1].split())
     assert not modules & {"duckdb", "starlette", "sqlalchemy", "yaml", "jsonschema", "rich", "maysend_plugins"}
 
-    def fastest(*command: str) -> float:
+    def least(*command: str) -> float:
+        """Seconds of processor time: what else runs here takes none of them."""
         times = []
         for _ in range(7):
-            began = time.perf_counter()
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
             subprocess.run([sys.executable, *command], check=True, capture_output=True, cwd=tmp_path)
-            times.append(time.perf_counter() - began)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            times.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
         return min(times)
 
-    bare = fastest("-c", BARE, "--help")
-    assert fastest("-c", "from maysend.cli import main; main()", "--help") < 3 * bare
+    bare = least("-c", BARE, "--help")
+    assert least("-c", "from maysend.cli import main; main()", "--help") < 3 * bare
