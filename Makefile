@@ -25,7 +25,7 @@ help:
 	@echo "make demo    whom may each campaign of the CDNOW store reach, and why not the others?"
 	@echo "make test    all tests but the long ones"
 	@echo "make check   formatting, lint, types, import contracts, then make test"
-	@echo "make soak    the long tests: a thousand drawn projects, dozens of kills, real brokers, then make test-spark"
+	@echo "make soak    the long tests: hundreds of drawn projects, dozens of kills, real brokers"
 	@echo "make test-spark  the same decisions on a Spark of two workers as on DuckDB (needs Java 17)"
 	@echo "make bench   maysend beside hand-written queries, Polars, chDB and PostgreSQL (PROFILES=, ROWS=, ROUNDS=, WRITE=1)"
 	@echo "make docs    write the generated pages of docs/ again"
@@ -48,9 +48,8 @@ check: $(SPARK_STAMP) # for its types
 	$(VENV)/bin/lint-imports
 	$(MAKE) --no-print-directory test
 
-soak: $(SPARK_STAMP)
+soak: $(STAMP)
 	$(RUN) pytest -m "soak and not spark" -n auto --dist worksteal || [ $$? -eq 5 ] # 5: there is none
-	$(MAKE) --no-print-directory test-spark
 
 # One Spark for all of them: a master and two workers are as much as a small machine carries.
 test-spark: $(SPARK_STAMP)

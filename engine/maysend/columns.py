@@ -41,7 +41,8 @@ class Roster:
 
     ``addresses`` are its columns of normalized addresses, and ``drawn_by`` the column whose hash it has. ``groups`` are
     those whose answers it has folded, by channel and address, in the order of their bits; ``items`` are the values that
-    the bits of each list stand for. ``current`` says that nobody answered since.
+    the bits of each list stand for, and ``texts`` those of each numbered text, from number 1 on. ``current`` says that
+    nobody answered since.
     """
 
     seq: int
@@ -49,6 +50,7 @@ class Roster:
     drawn_by: str
     groups: Mapping[tuple[str, str], Sequence[str]]
     items: Mapping[str, Sequence[str]]
+    texts: Mapping[str, Sequence[str]]
     current: bool = False
 
 

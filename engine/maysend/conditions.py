@@ -120,7 +120,7 @@ def keeps(kept: Kept, column: Callable[[str], Typed], at: Typed, clock: Clock) -
     if kept.within:
         tests.append(operators.apply("within", time.copy(), kind, kept.within, clock))
     tests += [known(compile_event(condition, column, clock)) for condition in kept.where]
-    local = clock.local(time.copy(), kind.kind)
+    local = operators.on_wall_clock(time.copy(), kind.kind, clock)
     if kept.time_of_day:
         tests.append(_time_of_day(local, *map(seconds, kept.time_of_day)))
     if kept.day_of_week:

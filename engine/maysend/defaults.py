@@ -11,7 +11,8 @@ from .hookspecs import ChannelType
 from .model import Campaign, Project, Segment
 from .moments import Clock
 from .targeting import reads
-from .targeting.plan import AUDIENCE, Asked, Engine, Plan
+from .targeting.engine import Engine
+from .targeting.plan import AUDIENCE, Asked, Plan
 from .targeting.preparing import prepare
 from .where import InGroups
 

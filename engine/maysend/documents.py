@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path as File
 from typing import Any
@@ -33,8 +33,6 @@ _SCALARS: tuple[tuple[str, re.Pattern[str], str], ...] = (
 )
 _DEEPEST = 100
 _LONGEST_NUMBER = 40
-_SUSPECT = re.compile(r"(?:^|[\s,:\[{])[&*!]\S|^[ ?:-]{50}", re.MULTILINE)
-"""What may be an anchor, an alias or a tag, or a line deep enough inside to be worth counting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +45,16 @@ class Document:
     file: str
     data: Any
     digest: bytes = b""
-    _places: dict[Path, tuple[int, int]] = field(repr=False, compare=False, default_factory=dict)
-    _keys: dict[Path, tuple[int, int]] = field(repr=False, compare=False, default_factory=dict)
+    _places: dict[Path, Any] = field(repr=False, compare=False, default_factory=dict)
+    _keys: dict[Path, Any] = field(repr=False, compare=False, default_factory=dict)
 
     def problem(self, path: Path, message: str, *, key: bool = False) -> Problem:
         """A problem at the value under ``path`` (at its key with ``key``), or at its nearest parent that is there."""
         table = self._keys if key else self._places
         while path and path not in table:
             path, table = path[:-1], self._places
-        line, column = table.get(path, (1, 1))
-        return Problem(self.file, line, column, message)
+        mark = table.get(path)
+        return Problem(self.file, mark.line + 1 if mark else 1, mark.column + 1 if mark else 1, message)
 
     def at(self, path: Path) -> Any:
         """The value under ``path``, which must be there."""
@@ -84,42 +82,17 @@ def read(file: File, name: str) -> tuple[Document | None, list[Problem]]:
 def parse(text: str, name: str, digest: bytes = b"") -> tuple[Document | None, list[Problem]]:
     """Read YAML text; see ``read``."""
     document = Document(name, None, digest)
-    reader = _Reader(document)
+    loader = _Base(text)
+    reader = _Reader(document, loader.get_event)
     try:
-        node = _compose(text)
-        data = reader.value(node, ()) if node else None
+        data = reader.whole()
     except yaml.YAMLError as error:
         return None, [_syntax(error, text, name)]
+    finally:
+        loader.dispose()
     if data is None:
         return None, [Problem(name, 1, 1, "is empty; a declaration needs at least one key")]
     return replace(document, data=data), reader.problems
-
-
-def _compose(text: str) -> Any:
-    loader = _Base(text)
-    try:
-        if _SUSPECT.search(text) or text.count("[") + text.count("{") > _DEEPEST // 2:
-            _refuse_by_events(text)
-        return loader.get_single_node()
-    finally:
-        loader.dispose()
-
-
-def _refuse_by_events(text: str) -> None:
-    """Refuse anchors, tags and deep nesting while only events are read: before an alias bomb can become a graph, and
-    before libyaml's composer, which calls itself once a level, can run out of stack."""
-    depth = 0
-    event: Any
-    for event in yaml.parse(text, Loader=_Base):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > _DEEPEST:
-            raise _refused(f"is nested deeper than {_DEEPEST} levels", event)
-        if isinstance(event, yaml.AliasEvent):
-            raise _refused(f"alias *{event.anchor} is not allowed; write the value out", event)
-        if getattr(event, "anchor", None):
-            raise _refused(f"anchor &{event.anchor} is not allowed; write the value out", event)
-        if getattr(event, "tag", None):
-            raise _refused(f"tag {event.tag.replace('tag:yaml.org,2002:', '!!')} is not allowed; take it out", event)
 
 
 def _refused(message: str, at: Any) -> yaml.MarkedYAMLError:
@@ -138,53 +111,89 @@ def _syntax(error: yaml.YAMLError, text: str, name: str) -> Problem:
     message = str(getattr(error, "problem", None) or error)
     if text.split("\n")[line : line + 1] and text.split("\n")[line][column:].startswith("\t"):
         message = "a tab cannot indent YAML; use spaces"
-    elif "another document" in message:
-        message = 'holds more than one document; remove the "---" and what follows it'
     return Problem(name, line + 1, column + 1, message)
 
 
 class _Reader:
-    """Turns composed nodes into data while writing down where everything stands."""
+    """Turns libyaml's events into data while writing down where everything stands.
 
-    def __init__(self, document: Document) -> None:
-        self.document = document
+    What no declaration may hold is refused as it comes: before an alias bomb can become a graph, and with none of
+    libyaml's composer, which calls itself once a level and can run out of stack.
+    """
+
+    def __init__(self, document: Document, next_event: Callable[[], Any]) -> None:
+        self._document = document
+        self._next = next_event
         self.problems: list[Problem] = []
 
-    def value(self, node: Any, path: Path) -> Any:
-        place = (node.start_mark.line + 1, node.start_mark.column + 1)
-        self.document._places[path] = place
-        if len(path) > _DEEPEST:
-            raise _refused(f"is nested deeper than {_DEEPEST} levels", node)
-        if isinstance(node, yaml.MappingNode):
-            return dict(self._pairs(node, path))
-        if isinstance(node, yaml.SequenceNode):
-            return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
-        return _scalar(node)
+    def whole(self) -> Any:
+        """The data of the one document there is; None where there is none."""
+        self._next()
+        if isinstance(self._next(), yaml.StreamEndEvent):
+            return None
+        data = self._value(self._next(), ())
+        self._next()
+        if not isinstance(other := self._next(), yaml.StreamEndEvent):
+            raise _refused('holds more than one document; remove the "---" and what follows it', other)
+        return data
 
-    def _pairs(self, node: yaml.MappingNode, path: Path) -> Iterator[tuple[str, Any]]:
-        seen: dict[str, int] = {}
-        for key_node, value_node in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                self._problem(key_node, "a key must be text")
+    def _value(self, event: Any, path: Path) -> Any:
+        self._document._places[path] = event.start_mark
+        if isinstance(event, yaml.CollectionStartEvent) and len(path) == _DEEPEST:
+            raise _refused(f"is nested deeper than {_DEEPEST} levels", event)
+        _check(event)
+        if isinstance(event, yaml.ScalarEvent):
+            return _scalar(event)
+        return self._mapping(path) if isinstance(event, yaml.MappingStartEvent) else self._sequence(path)
+
+    def _sequence(self, path: Path) -> list[Any]:
+        items: list[Any] = []
+        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
+            items.append(self._value(event, (*path, len(items))))
+        return items
+
+    def _mapping(self, path: Path) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+            _check(event)
+            key = event.value if isinstance(event, yaml.ScalarEvent) else None
+            at = (*path, key or "")
+            if key is None:
+                self._problem(event, "a key must be text")
+                self._leave_out(event, at)
+            elif key == "<<" and not event.style:
+                self._problem(event, "merge keys are not allowed; write the values out")
+            elif key in values:
+                first = self._document._keys[at].line + 1
+                self._problem(event, f'key "{key}" is repeated; it stands in line {first} already')
+            else:
+                self._document._keys[at] = event.start_mark
+                values[key] = self._value(self._next(), at)
                 continue
-            key = str(key_node.value)
-            if key == "<<" and not key_node.style:
-                self._problem(key_node, "merge keys are not allowed; write the values out")
-                continue
-            if key in seen:
-                self._problem(key_node, f'key "{key}" is repeated; it stands in line {seen[key]} already')
-                continue
-            seen[key] = key_node.start_mark.line + 1
-            self.document._keys[(*path, key)] = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
-            yield key, self.value(value_node, (*path, key))
+            self._leave_out(self._next(), at)
+        return values
 
-    def _problem(self, node: yaml.Node, message: str) -> None:
-        self.problems.append(Problem(self.document.file, node.start_mark.line + 1, node.start_mark.column + 1, message))
+    def _leave_out(self, event: Any, path: Path) -> None:
+        """Read on to the end of a value that nothing is made of, and in which the same is refused."""
+        _Reader(Document(self._document.file, None), self._next)._value(event, path)
+
+    def _problem(self, event: Any, message: str) -> None:
+        mark = event.start_mark
+        self.problems.append(Problem(self._document.file, mark.line + 1, mark.column + 1, message))
 
 
-def _scalar(node: yaml.ScalarNode) -> Any:
-    text = str(node.value)
-    if node.style:  # quoted or block: always text
+def _check(event: Any) -> None:
+    """Refuse an alias, an anchor or a tag."""
+    if event.anchor:
+        what = f"alias *{event.anchor}" if isinstance(event, yaml.AliasEvent) else f"anchor &{event.anchor}"
+        raise _refused(f"{what} is not allowed; write the value out", event)
+    if event.tag:
+        raise _refused(f"tag {event.tag.replace('tag:yaml.org,2002:', '!!')} is not allowed; take it out", event)
+
+
+def _scalar(event: yaml.ScalarEvent) -> Any:
+    text = str(event.value)
+    if event.style:  # quoted or block: always text
         return text
     for kind, pattern, starts in _SCALARS:
         if (not text or text[0] in starts) and pattern.fullmatch(text):
@@ -194,18 +203,18 @@ def _scalar(node: yaml.ScalarNode) -> Any:
                 case "bool":
                     return text.lower() == "true"
                 case _:
-                    return _number(kind, text, node)
+                    return _number(kind, text, event)
     return text
 
 
-def _number(kind: str, text: str, node: yaml.ScalarNode) -> int | float:
+def _number(kind: str, text: str, event: yaml.ScalarEvent) -> int | float:
     if len(text) > _LONGEST_NUMBER:
         raise _refused(
-            f"a number cannot have more than {_LONGEST_NUMBER} characters; put it in quotes if it is text", node
+            f"a number cannot have more than {_LONGEST_NUMBER} characters; put it in quotes if it is text", event
         )
     if kind == "int":
         return int(text)
     number = float(text.lower().replace(".inf", "inf"))
     if math.isinf(number) and "inf" not in text.lower():
-        raise _refused(f"{text} is too large a number", node)
+        raise _refused(f"{text} is too large a number", event)
     return number

@@ -10,7 +10,6 @@ import time
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
-from uuid import UUID
 
 Source = Literal["page", "one_click", "api", "import", "feedback", "reply", "cli"]
 Type = Literal["bounced", "dropped", "spam"]
@@ -116,4 +115,5 @@ def new_event_id() -> str:
         | 0b10 << 62
         | random & (1 << 62) - 1
     )
-    return str(UUID(int=value))
+    text = f"{value:032x}"  # UUID's own way to its text takes four times as long
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -230,13 +230,19 @@ class PageRenderer:
 class Report:
     """What feedback says of one address (as found): ``type`` is None where the person simply unsubscribed.
 
-    ``occurred_at`` is timezone-aware, None for now.
+    ``occurred_at`` is timezone-aware, None for now. Raises TypeError where a service sent something else than text.
     """
 
     address: str
     type: Type | None
     reason: str | None = None
     occurred_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if not all(text is None or isinstance(text, str) for text in (self.address or "", self.type, self.reason)):
+            raise TypeError("an address and a reason are text")
+        if self.occurred_at and self.occurred_at.tzinfo is None:
+            raise TypeError("occurred_at has no time zone")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import documents
-from .declarations import assembly, references
+from .declarations import references
 from .declarations.shapes import Shapes
 from .documents import Document
 from .errors import InvalidProjectError, MaysendError, Problem, did_you_mean
@@ -111,13 +111,20 @@ def check(root: Path, plugins: Plugins, given: Given | None = None) -> tuple[Pro
     problems += declared.problems()
     usable = settings and references.is_zone(settings.data.get("timezone", "UTC"))
     at = given.root if given else root
-    return assembly.project(at, settings, declared.documents) if settings and usable else None, sorted(set(problems))
+    return declared.project(at, settings) if settings and usable else None, sorted(set(problems))
 
 
 def _files(root: Path, folder: str) -> Iterator[Path]:
     directory = root / folder
-    if directory.is_dir():
-        yield from sorted(file for file in directory.glob("*.yaml") if file.is_file() and not file.name.startswith("."))
+    try:
+        names = sorted(os.listdir(directory))
+    except OSError:  # _strays says why
+        return
+    yield from (file for name in names if name.endswith(".yaml") and _is_declaration(file := directory / name))
+
+
+def _is_declaration(file: Path) -> bool:
+    return file.name.endswith(".yaml") and not file.name.startswith(".") and file.is_file()
 
 
 def _read(file: Path, shown: str, kind: str, shapes: Shapes) -> tuple[Document | None, list[Problem]]:
@@ -133,9 +140,19 @@ def _read(file: Path, shown: str, kind: str, shapes: Shapes) -> tuple[Document |
 
 
 def _variables(document: Document) -> Iterator[Problem]:
+    if not _mentions_variable(document.data):
+        return
     for path, text in _strings(document.data, ()):
         if "${" in text:
             yield document.problem(path, f"${{NAME}} is read from the environment in {PROJECT_FILE} only")
+
+
+def _mentions_variable(data: Any) -> bool:
+    if isinstance(data, dict):
+        return any(map(_mentions_variable, data.values()))
+    if isinstance(data, list):
+        return any(map(_mentions_variable, data))
+    return isinstance(data, str) and "${" in data
 
 
 def _settings(root: Path, shapes: Shapes, given: Given | None) -> tuple[Document | None, list[Problem]]:
@@ -184,7 +201,7 @@ def _put(data: Any, path: KeyPath, value: str) -> None:
 def _strays(root: Path) -> Iterator[Problem]:
     """What lies where declarations are looked for and is none, so that nobody believes it counts."""
     try:
-        entries = sorted(os.scandir(root), key=lambda entry: entry.name)
+        entries = sorted(root.iterdir())
     except OSError as error:
         yield Problem(".", 0, 0, f"cannot be read: {error.strerror}")
         return
@@ -211,12 +228,12 @@ def _strays_in(root: Path, folder: str) -> Iterator[Problem]:
         yield Problem(folder, 0, 0, "must be a directory")
         return
     try:
-        entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
+        entries = sorted(directory.iterdir())  # not scandir, whose entries raise at a link to itself
     except OSError as error:
         yield Problem(f"{folder}/", 0, 0, f"cannot be read: {error.strerror}")
         return
     for entry in entries:
-        if entry.name.startswith(".") or (entry.name.endswith(".yaml") and entry.is_file()):
+        if entry.name.startswith(".") or _is_declaration(entry):
             continue
         shown = f"{folder}/{entry.name}"
         if entry.is_dir():

@@ -1,4 +1,4 @@
-"""Time as conditions see it: as-of, the project's zone, and the literals that a column of some kind compares with.
+"""Time as conditions see it: as-of, the project's zone, and the bounds of a window.
 
 No query asks what time it is: every bound is worked out here, once, from as-of. Days, weeks, months and years move on
 the project's wall clock (a month's end is clamped); minutes and hours move on the instant.
@@ -9,13 +9,9 @@ from __future__ import annotations
 import calendar
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlglot import exp
-
-from .columns import Kind
-from .trees import cast
 from .where import Duration, Window
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -70,19 +66,6 @@ class Clock:
             return self.as_of, self.moved(window.next, 1)
         assert window.between
         return self.read(window.between[0]), self.read(window.between[1])
-
-    def literal(self, moment: datetime, kind: Kind) -> exp.Expr:
-        """An instant as the constant that a column of ``kind`` (a date, timestamp or instant) compares with."""
-        if kind == "instant":
-            return cast(exp.Literal.string(moment.astimezone(UTC).isoformat(sep=" ")), "timestamptz")
-        local = moment.astimezone(self.zone).replace(tzinfo=None)
-        if kind == "date":
-            return cast(exp.Literal.string(local.date().isoformat()), "date")
-        return cast(exp.Literal.string(local.isoformat(sep=" ")), "timestamp")
-
-    def local(self, value: exp.Expr, kind: Kind) -> exp.Expr:
-        """A time column on the project's wall clock."""
-        return exp.AtTimeZone(this=value, zone=exp.Literal.string(self.zone.key)) if kind == "instant" else value
 
 
 def is_date(text: str) -> bool:

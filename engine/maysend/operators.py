@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -55,8 +56,23 @@ def literal(value: Any, kind: Kind, clock: Clock) -> E:
             raise ValueError(f"is a {kind}, and {shown} is not")
         if kind == "date" and not is_date(value):
             raise ValueError(f"is a date, and {shown} is not one such as 2024-01-31")
-        return clock.literal(clock.read(value), kind)
+        return instant(clock.read(value), kind, clock)
     raise ValueError(f"is of a kind ({kind}) that nothing compares with")
+
+
+def instant(moment: datetime, kind: Kind, clock: Clock) -> E:
+    """An instant as the constant that a column of ``kind`` (a date, timestamp or instant) compares with."""
+    if kind == "instant":
+        return cast(exp.Literal.string(moment.astimezone(UTC).isoformat(sep=" ")), "timestamptz")
+    local = moment.astimezone(clock.zone).replace(tzinfo=None)
+    if kind == "date":
+        return cast(exp.Literal.string(local.date().isoformat()), "date")
+    return cast(exp.Literal.string(local.isoformat(sep=" ")), "timestamp")
+
+
+def on_wall_clock(value: E, kind: Kind, clock: Clock) -> E:
+    """A time column on the wall clock of the project's zone."""
+    return exp.AtTimeZone(this=value, zone=exp.Literal.string(clock.zone.key)) if kind == "instant" else value
 
 
 def number(value: int | float, kind: Kind) -> E:
@@ -146,7 +162,7 @@ def _range(column: E, type_: ColumnType, operand: Sequence[Any], clock: Clock) -
 
 
 def _within(column: E, type_: ColumnType, operand: Window, clock: Clock) -> E:
-    low, high = (clock.literal(moment, type_.kind) for moment in clock.bounds(operand))
+    low, high = (instant(moment, type_.kind, clock) for moment in clock.bounds(operand))
     return _between(column, low, high)
 
 

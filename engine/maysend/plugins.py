@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from threading import Thread
 from typing import Any
 
@@ -99,7 +99,7 @@ def _load(points: Iterable[EntryPoint], seconds: float) -> Plugins:
     registered: dict[str, dict[str, Any]] = {hook: {} for hook in REGISTERED}
     sources: dict[tuple[str, str], Loaded] = {}
     for point in sorted(points, key=_order):
-        plugin = Loaded(point.name, _distribution(point), point.dist.version if point.dist else "")
+        plugin = Loaded(point.name, _distribution(point), _named(point.dist)[1] if point.dist else "")
         try:
             brought = _within(seconds, point)
             for hook, name in (
@@ -123,7 +123,13 @@ def _order(point: EntryPoint) -> tuple[bool, str, str]:
 
 
 def _distribution(point: EntryPoint) -> str:
-    return point.dist.name if point.dist else "unknown"
+    return _named(point.dist)[0] if point.dist else "unknown"
+
+
+@cache
+def _named(distribution: Distribution) -> tuple[str, str]:
+    """Name and version, for which Python reads a file each time it is asked."""
+    return distribution.name, distribution.version
 
 
 def _within(seconds: float, point: EntryPoint) -> dict[str, dict[str, Any]]:

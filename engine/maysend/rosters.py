@@ -2,14 +2,14 @@
 snapshot.
 
 That is each channel's normalized addresses and which of them are shared, what all recorded answers add up to, the hash
-that draws use, and a bit for every value of a list that has few. A run reads it in place of the profiles, as long as
-they are the same files, and adds the answers that came since.
+that draws use, a number for every value of a text that has few, and a bit for every value of such a list. A run reads
+it in place of the profiles, as long as they are the same files, and adds the answers that came since.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -28,15 +28,28 @@ from .ledger import Ledger, Mark
 from .model import Project
 from .moments import Clock
 from .output import publish
+from .targeting.coding import numbered
 from .targeting.contents import items_of
-from .targeting.features import HASH, Features, View, address_column, as_key, items_column, shared_column, value
+from .targeting.features import (
+    HASH,
+    Features,
+    View,
+    address_column,
+    as_key,
+    items_column,
+    numbers_column,
+    shared_column,
+    value,
+)
 from .targeting.standings import Level, Standing
 from .trees import column, missing, named, select, small, table
 
 E = exp.Expr
 RELATION = "roster"
-_FORMAT = 2
-_MOST_ITEMS, _LOOKED_AT = 240, 50_000
+_FORMAT = 4
+_MOST_ITEMS, _MOST_TEXTS, _LOOKED_AT = 240, 2_000, 50_000
+_LONGEST = 100_000
+"""How many letters all the values of a numbered text may have together: the manifest has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +80,9 @@ def write(
     profiles = catalog.profiles or {}
     view = View(project, channel_types, Features(replace(catalog, roster=None), clock, project.profiles.key))
     standings = [_standing(view, channel.name) for channel in project.channels.values() if channel.address in profiles]
-    told("looking into lists")
+    told("looking for few values")
     items = dict(_items(backend, profiles))
+    texts = dict(_texts(backend, profiles))
     backend.view("people", view.features.people(project))
     told("finding shared addresses")
     for address in view.features.addresses:
@@ -79,10 +93,12 @@ def write(
             backend.create(standing.side(level), standing.subjects(level, subject))
     directory = snapshot.place(project)
     file = directory / f"roster-{mark.seq}-{token_hex(4)}{reader.kept_as}"
+    for name, values in texts.items():
+        backend.create(_numbers(name), numbered(values, "number"))
     told("writing the roster")
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        count = reader.keep(_query(view, profiles, standings, items), file)
+        written = reader.keep(_query(view, profiles, standings, items, texts), file)
         _check(reader, file, profiles, project)
         backend.check_sources()
         manifest = {
@@ -93,6 +109,7 @@ def write(
             "stamp": _stamp(file),
             "groups": {standing.channel: standing.kept for standing in standings},
             "items": items,
+            "texts": texts,
         }
         publish(directory, "roster", manifest)
     except OSError as error:
@@ -100,7 +117,7 @@ def write(
     except SourceError:
         file.unlink(missing_ok=True)
         raise
-    return Written(file, count, mark.seq)
+    return Written(file, written, mark.seq)
 
 
 def use(project: Project, channel_types: Mapping[str, ChannelType], backend: Backend, ledger: Ledger) -> Catalog | None:
@@ -125,7 +142,7 @@ def use(project: Project, channel_types: Mapping[str, ChannelType], backend: Bac
     except (OSError, ValueError, TypeError, KeyError, SourceError):
         return None
     backend.view("profiles", select(exp.Star()).from_(table(RELATION), copy=False))
-    roster = Roster(mark.seq, addresses, told["drawn by"], groups, told["items"])
+    roster = Roster(mark.seq, addresses, told["drawn by"], groups, told["items"], told["texts"])
     return Catalog(profiles, {}, roster=roster)
 
 
@@ -175,15 +192,35 @@ def _items(backend: DuckDB, profiles: Table) -> Iterator[tuple[str, list[str]]]:
     """The lists of few texts, and their values."""
     for name, type_ in profiles.items():
         if type_.kind == "list" and type_.item == "text" and not type_.path:
-            values = select(named(exp.Explode(this=column(name, "p")), "value")).from_(table("profiles", "p"))
-            first = values.copy().limit(_LOOKED_AT)
-            for source in (first, values):
-                distinct = select(column("value")).distinct().from_(source.subquery("v"))
-                found = backend.rows(distinct.where(exp.not_(missing(column("value")))).limit(_MOST_ITEMS + 1))
-                if len(found) > _MOST_ITEMS:
-                    break
-            else:
-                yield name, sorted(value for (value,) in found)
+            items = exp.Explode(this=column(name, "p"))
+            if (found := _few_values(backend, items, _MOST_ITEMS)) is not None:
+                yield name, found
+
+
+def _texts(backend: DuckDB, profiles: Table) -> Iterator[tuple[str, list[str]]]:
+    """The texts of few values, and those."""
+    for name, type_ in profiles.items():
+        if type_.kind == "text" and not type_.path:
+            found = _few_values(backend, value(profiles, name, "p"), _MOST_TEXTS)
+            if found and sum(map(len, found)) <= _LONGEST:
+                yield name, found
+
+
+def _few_values(backend: DuckDB, of_profile: E, most: int) -> list[str] | None:
+    """What there is of a value, in order; None where there is too much."""
+    values = select(named(of_profile, "value")).from_(table("profiles", "p"))
+    found: list[tuple[str]] = []
+    for source in (values.copy().limit(_LOOKED_AT), values):
+        distinct = select(column("value")).distinct().from_(source.subquery("v"))
+        found = backend.rows(distinct.where(exp.not_(missing(column("value")))).limit(most + 1))
+        if len(found) > most:
+            return None
+    return sorted(value for (value,) in found)
+
+
+def _numbers(text: str) -> str:
+    """The table of a text's values and their numbers."""
+    return f"numbers of {text}"
 
 
 def _shared(address: str) -> exp.Select:
@@ -195,7 +232,11 @@ def _shared(address: str) -> exp.Select:
 
 
 def _query(
-    view: View, profiles: Table, standings: Sequence[Standing], items: Mapping[str, Sequence[str]]
+    view: View,
+    profiles: Table,
+    standings: Sequence[Standing],
+    items: Mapping[str, Sequence[str]],
+    texts: Iterable[str],
 ) -> exp.Select:
     """The roster, in the profiles' own order."""
     found: list[E] = []
@@ -220,6 +261,11 @@ def _query(
             same = exp.EQ(this=column("subject", side), expression=answering.copy())
             query.join(table(side, side), on=same, join_type="left", copy=False)
         found += standing.folded()
+    for name in texts:
+        beside = _numbers(name)
+        same = exp.EQ(this=value(profiles, name, "p"), expression=column("value", beside))
+        query.join(table(beside, beside), on=same, join_type="left", copy=False)
+        found.append(named(exp.Coalesce(this=column("number", beside), expressions=[small(0)]), numbers_column(name)))
     for name, values in items.items():
         pieces = enumerate(items_of(column(name, "p"), values))
         found += [named(bits, items_column(name, piece)) for piece, bits in pieces]

@@ -12,12 +12,13 @@ from zoneinfo import ZoneInfo
 
 from sqlglot import exp
 
-from . import defaults, rosters, snapshot
+from . import rosters, snapshot
 from .addresses import normalizer
 from .backends.backend import Backend, connect
-from .columns import LEDGER_COLUMNS, Catalog, Table
+from .columns import LEDGER_COLUMNS, Catalog
 from .declarations import meaning
-from .errors import InvalidProjectError, LedgerError, Problem, SourceError, UnknownNameError, did_you_mean
+from .errors import InvalidProjectError, SourceError, UnknownNameError, did_you_mean
+from .fitting import key_problems, memory_problems, open_sources
 from .garbage import seldom_collecting
 from .ledger import Ledger, Mark, open_ledger
 from .model import Campaign, Project, Source
@@ -30,7 +31,7 @@ from .targeting.plan import CAPPED, Asked, Plan, blocks
 from .targeting.preparing import prepare
 from .targeting.standings import ANSWERS
 from .targeting.tables import LEDGER
-from .trees import cast, column, missing, named, table
+from .trees import cast, column, named, table
 
 if TYPE_CHECKING:
     from .backends.backend import SparkSession
@@ -194,97 +195,12 @@ def opened(
                 catalog = replace(catalog, roster=replace(catalog.roster, current=catalog.roster.seq == seq))
         else:
             seq = snapshot.land_past(ledger, backend, ANSWERS, until, people)
-        problems += memory_problems(project, plugins, ledger, backend, catalog, clock)
+        problems += memory_problems(project, plugins, ledger.known_groups(), backend, catalog, clock)
         if problems:
             raise InvalidProjectError(problems)
         if remember:
             ledger.remember_groups(project.groups.values())
         yield Run(project, plugins, backend, catalog, clock, ledger, seq, progress, show_plan, mark)
-
-
-def open_sources(project: Project, backend: Backend, found: Catalog | None = None) -> tuple[Catalog, list[Problem]]:
-    """Every table a project declares, under the names that plans read, and a problem for each that cannot be opened.
-
-    ``found`` has the profiles where they are open already.
-    """
-    problems: list[Problem] = []
-
-    def open_(name: str, source: Source, *path: str) -> Table | None:
-        try:
-            return backend.open(name, source)
-        except SourceError as error:
-            problems.append(project.document.problem((*path, "source"), str(error)))
-            return None
-
-    profiles = found.profiles if found else open_("profiles", project.profiles.source, "profiles")
-    events = {name: open_(f"events {name}", event.source, "events", name) for name, event in project.events.items()}
-    sends = open_("events ", project.sends.source, "sends") if project.sends else None
-    opened = {name: kinds for name, kinds in events.items() if kinds is not None}
-    return Catalog(profiles, opened, sends, found.roster if found else None), problems
-
-
-def key_problems(project: Project, backend: Backend, catalog: Catalog) -> list[Problem]:
-    """A key identifies one profile: it is never missing, and never stands in two rows."""
-    if project.profiles.key not in (catalog.profiles or {}):
-        return []
-    key = column(project.profiles.key)
-    many = exp.Count(this=exp.Star())
-    repeated = exp.or_(exp.GT(this=many, expression=exp.Literal.number(1)), missing(key))
-    query = (
-        exp.select(key, many.copy())
-        .from_(table("profiles"))
-        .group_by(key.copy())
-        .having(repeated)
-        .order_by(key.copy())
-        .limit(4)
-    )
-    try:
-        rows = [] if backend.in_order("profiles", project.profiles.key) else backend.rows(query)
-    except SourceError as error:
-        return [project.document.problem(("profiles", "source"), str(error))]
-    where = f'{project.profiles.source.location}: key "{project.profiles.key}"'
-    return [
-        project.document.problem(
-            ("profiles", "key"),
-            f"{where} is missing in {count} row{'' if count == 1 else 's'}"
-            if value is None
-            else f'{where} is "{value}" in {count} rows; it must be unique',
-        )
-        for value, count in rows
-    ]
-
-
-def memory_problems(
-    project: Project, plugins: Plugins, ledger: Ledger, backend: Backend, catalog: Catalog, clock: Clock
-) -> list[Problem]:
-    """What the ledger remembers and the declarations have forgotten (spec 2); the answers have been landed."""
-
-    def moved(group: str) -> int | None:
-        on = project.channels.get(project.groups[group].channel)
-        if (
-            not on
-            or on.type not in plugins.channel_types
-            or not {project.profiles.key, on.address} <= set(catalog.profiles or ())
-        ):
-            return None
-        return defaults.moved(project, group, plugins.channel_types, catalog, clock, backend)
-
-    return meaning.memory_problems(project, ledger.known_groups(), moved)
-
-
-def check(project: Project, as_of: datetime, plugins: Plugins) -> list[Problem]:
-    """The third pass of validation, with data and ledger."""
-    clock = Clock(as_of, ZoneInfo(project.timezone))
-    with connect(project) as backend:
-        catalog, problems = open_sources(project, backend)
-        problems += key_problems(project, backend, catalog)
-        problems += meaning.problems(project, catalog, clock)
-        try:
-            with open_ledger(project.ledger, project.root) as ledger:
-                backend.land(ANSWERS, snapshot.COLUMNS, ledger.answers())
-                return problems + memory_problems(project, plugins, ledger, backend, catalog, clock)
-        except LedgerError as error:
-            return [*problems, project.document.problem(("ledger",), str(error))]
 
 
 def chosen(project: Project, names: Sequence[str]) -> list[Campaign]:

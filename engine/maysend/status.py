@@ -90,8 +90,10 @@ class Standing:
     @property
     def latest(self) -> int | None:
         """When the subject last answered anything here: a live choice is stamped after it."""
+        if not (self.answers or self.types):
+            return self.last_yes
         times = [*(answer.at for answer in self.answers.values()), *self.types.values()]
-        return max(times if self.last_yes is None else [*times, self.last_yes], default=None)
+        return max(times if self.last_yes is None else [*times, self.last_yes])
 
     def in_force(self, group: str) -> bool | None:
         """The answer in force for ``group`` (True: subscribed), or None where there is none.

@@ -6,12 +6,12 @@ all open.
 
 from __future__ import annotations
 
-import base64
 import binascii
 import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .errors import InvalidTokenError, KeysError
 
@@ -30,7 +30,7 @@ LONGEST = 4096
 """Characters of the longest token that is looked at."""
 
 _KEY_BYTES = 32
-_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+_URL_SAFE, _PLAIN = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_", b"+/")
 _FORMAT, _TEST = 0x10, 0x01
 
 
@@ -58,8 +58,7 @@ class Sealer:
 
     def seal(self, payload: bytes, beside: bytes = b"") -> str:
         """``payload`` sealed by the newest key; to open it takes the same ``beside``."""
-        sealed = self._ciphers[0].encrypt(payload, [beside])
-        return binascii.b2a_base64(sealed, newline=False).translate(_URL_SAFE, b"=").decode()
+        return _encode(self._ciphers[0].encrypt(payload, [beside]))
 
     def open(self, text: str, beside: bytes = b"") -> bytes:
         """What ``seal`` was given. Raises InvalidTokenError for anything else."""
@@ -84,8 +83,9 @@ class LinkSealer:
 
     def seal(self, profile: str | None, address: str | None) -> str:
         """The token of the message to one profile."""
-        who = _sized((profile or "").encode()) + _sized((address or "").encode())
-        return self._seal(self._start + who + self._end)
+        who, where = (profile or "").encode(), (address or "").encode()
+        payload = b"".join((self._start, _length(len(who)), who, _length(len(where)), where, self._end))
+        return self._seal(payload)
 
 
 def open_link(sealer: Sealer, token: str) -> Link:
@@ -94,13 +94,10 @@ def open_link(sealer: Sealer, token: str) -> Link:
     try:
         if payload[0] & ~_TEST != _FORMAT:
             raise InvalidTokenError
-        profile, rest = _take(payload[1:])
-        address, rest = _take(rest)
-        channel, campaign, *groups = rest.decode().split(" ")
+        profile, place = _take(payload, 1)
+        address, place = _take(payload, place)
         return Link(
-            channel,
-            campaign or None,
-            tuple(groups),
+            *_shared(payload[place:]),
             profile.decode() or None,
             address.decode() or None,
             bool(payload[0] & _TEST),
@@ -109,9 +106,16 @@ def open_link(sealer: Sealer, token: str) -> Link:
         raise InvalidTokenError from None
 
 
+@lru_cache(1024)
+def _shared(end: bytes) -> tuple[str, str | None, tuple[str, ...]]:
+    """Channel, campaign and groups: the same in all messages of a campaign."""
+    channel, campaign, *groups = end.decode().split(" ")
+    return channel, campaign or None, tuple(groups)
+
+
 def new_key() -> str:
     """A fresh key, as text for the environment."""
-    return base64.urlsafe_b64encode(os.urandom(_KEY_BYTES)).rstrip(b"=").decode()
+    return _encode(os.urandom(_KEY_BYTES))
 
 
 def keys_from_environment() -> tuple[bytes, ...]:
@@ -151,26 +155,27 @@ def _decode(text: str) -> bytes:
     if len(text) > LONGEST or not text.isascii():
         raise InvalidTokenError
     try:
-        decoded = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
+        decoded = binascii.a2b_base64(text.encode().translate(_PLAIN) + b"==")
     except ValueError:
         raise InvalidTokenError from None
-    if base64.urlsafe_b64encode(decoded).rstrip(b"=").decode() != text:
+    if _encode(decoded) != text:
         raise InvalidTokenError
     return decoded
 
 
-def _sized(value: bytes) -> bytes:
-    """``value`` after its length, in LEB128: seven bits a byte, the lowest first."""
-    return _length(len(value)) + value
+def _encode(data: bytes) -> str:
+    return binascii.b2a_base64(data, newline=False).translate(_URL_SAFE, b"=").decode()
 
 
+@lru_cache(1024)
 def _length(length: int) -> bytes:
+    """A length in LEB128: seven bits a byte, the lowest first. What it is of follows it."""
     return bytes((length,)) if length < 0x80 else bytes((length & 0x7F | 0x80,)) + _length(length >> 7)
 
 
-def _take(data: bytes) -> tuple[bytes, bytes]:
-    """The first sized value, and what follows it."""
-    length = shift = place = 0
+def _take(data: bytes, place: int) -> tuple[bytes, int]:
+    """The sized value that begins at ``place``, and where it ends."""
+    length = shift = 0
     while True:
         byte = data[place]
         length |= (byte & 0x7F) << shift
@@ -180,4 +185,4 @@ def _take(data: bytes) -> tuple[bytes, bytes]:
     end = place + length
     if end > len(data):
         raise ValueError("cut short")
-    return data[place:end], data[end:]
+    return data[place:end], end

@@ -52,9 +52,9 @@ def _inside(part: Message | None) -> Message:
     return message_from_bytes(payload if isinstance(payload, bytes) else b"")
 
 
-def _date(text: str | None) -> datetime | None:
+def _date(text: object) -> datetime | None:
     try:
-        found = parsedate_to_datetime(text) if text else None
+        found = parsedate_to_datetime(str(text)) if text else None
     except ValueError:
         return None
     return found.replace(tzinfo=UTC) if found and found.tzinfo is None else found

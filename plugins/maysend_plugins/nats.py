@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -51,6 +50,8 @@ class JetStream:
     """Each event is published once the one before it is stored: what fails is never overtaken."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
+        import asyncio  # slow to import, for a plugin that few use
+
         try:
             import nats
         except ModuleNotFoundError:

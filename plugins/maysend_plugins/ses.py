@@ -5,7 +5,6 @@ Sources: docs.aws.amazon.com/sns (verify signatures of messages), docs.aws.amazo
 
 import json
 import re
-import urllib.request
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -14,7 +13,11 @@ from typing import Any
 
 from maysend import FeedbackError, FeedbackParser, Report, hookimpl
 
-_AMAZON = re.compile(r"https://sns\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[^\s]*")
+_AMAZON = r"https://sns\.[a-z]{2,}(-[a-z]+)+-\d+\.amazonaws\.com(\.cn)?"
+"""SNS in a region. Not any name below amazonaws.com: sns.s3.amazonaws.com is what somebody keeps in a bucket."""
+
+_CERTIFICATE = re.compile(_AMAZON + r"/SimpleNotificationService-[0-9A-Za-z]+\.pem")
+_CONFIRMATION = re.compile(_AMAZON + r"/\?\S*")
 _SIGNED: Mapping[str, tuple[str, ...]] = {
     "Notification": ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
     "SubscriptionConfirmation": ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
@@ -47,7 +50,7 @@ def _parse(settings: Mapping[str, Any], headers: Mapping[str, str], body: bytes)
         raise FeedbackError("the topic is not declared", 401)
     _verify(str(certificate), text.encode(), signature, str(version))
     if message["Type"] == "SubscriptionConfirmation":
-        fetch(str(message["SubscribeURL"]))
+        fetch(str(message["SubscribeURL"]), _CONFIRMATION)
         return []
     try:
         return _reports(json.loads(message["Message"]))
@@ -100,15 +103,23 @@ def _verify(url: str, signed: bytes, signature: bytes, version: str) -> None:
 
 @lru_cache(maxsize=8)
 def _certificate(url: str) -> bytes:
-    return fetch(url)
+    return fetch(url, _CERTIFICATE)
 
 
-def fetch(url: str) -> bytes:
-    """What Amazon has at a URL of its own; any other URL is refused, whoever signed it."""
-    if not _AMAZON.fullmatch(url):
+def fetch(url: str, kind: re.Pattern[str]) -> bytes:
+    """What Amazon has at a URL of its own of this kind; any other URL is refused, whoever signed it."""
+    if not kind.fullmatch(url):
         raise FeedbackError("names a URL that is not Amazon's", 401)
+    import urllib.request  # slow to import, and needed for a certificate alone
+
+    class NoRedirects(urllib.request.HTTPRedirectHandler):
+        """Amazon's URLs lead nowhere else, or are not followed."""
+
+        def redirect_request(self, *_: Any) -> None:
+            return None
+
     try:
-        with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 - the URL is https, and Amazon's
+        with urllib.request.build_opener(NoRedirects).open(url, timeout=10) as response:
             content: bytes = response.read(100_000)
     except OSError:
         raise FeedbackError("Amazon cannot be reached; try again later", 503) from None

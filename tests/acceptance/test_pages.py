@@ -54,6 +54,7 @@ def test_nothing_but_post_ever_changes_anything(server: Server, client: httpx.Cl
                     answer = client.request(method, path + query, content=None)
                     assert answer.status_code < 500, (method, path)
                     assert answer.status_code not in (301, 302, 303, 307, 308)
+                    assert HEADERS.keys() <= answer.headers.keys()
     assert server.events() == before
 
 
@@ -121,12 +122,17 @@ class Click:
 
 
 MULTIPART = '--b\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--b--\r\n'
+NESTED = "form" + "".join(
+    f"\r\n--{depth}\r\nContent-Type: multipart/mixed; boundary={depth + 1}\r\n\r\n" for depth in range(1000)
+)
 CLICKS = [
     Click("urlencoded, as RFC 8058 has it"),
     Click("multipart, as RFC 8058 has it", MULTIPART, "multipart/form-data; boundary=b"),
     Click("multipart with a quoted boundary", MULTIPART, 'multipart/form-data; boundary="b"'),
     Click("multipart without a boundary", MULTIPART, "multipart/form-data"),
     Click("multipart cut off", MULTIPART[:40], "multipart/form-data; boundary=b"),
+    Click("multipart with an odd boundary", MULTIPART, "multipart/form-data; boundary*=utf-8''%ff"),
+    Click("a thousand forms in one another", NESTED, "multipart/form-data; boundary=0"),
     Click("a charset", type=f"{URLENCODED}; charset=UTF-8"),
     Click("no content type", type=None),
     Click("an odd content type", type="text/plain"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
@@ -68,6 +69,7 @@ def test_the_api_shows_and_changes_what_the_page_does(server: Server, client: ht
         ('{"groups": {"news": false, "letter": false}}', "application/json", 409),
         ('{"groups": {"news": "off"}}', "application/json", 422),
         ('{"groups": {"": false}}', "application/json", 422),
+        ('{"groups": {"\\ud800": true}}', "application/json", 409),
         ('{"groups": ["news"]}', "application/json", 422),
         ('{"subscribed": 0}', "application/json", 422),
         ('{"unsubscribed": true}', "application/json", 422),
@@ -123,11 +125,14 @@ def test_feedback_answers_for_the_address(server: Server, client: httpx.Client) 
         {"type": "soft_bounce", "email": "full@example.com"},
         {"type": "spam", "email": "angry@example.com"},
         {"type": "spam", "email": "no address"},
+        {"type": "spam", "email": "half a letter\ud800@example.com"},
+        {"type": "spam", "email": None},
     ]
     before = len(server.events())
     for changed in (2, 0):
-        answer = client.post("/feedback/smtp_v2", json={"events": {"failed": failed}}, headers=BEARER)
-        assert (answer.status_code, answer.json()) == (200, {"reports": 3, "changed": changed})
+        body = json.dumps({"events": {"failed": failed}})
+        answer = client.post("/feedback/smtp_v2", content=body, headers=BEARER)
+        assert (answer.status_code, answer.json()) == (200, {"reports": 5, "changed": changed})
     assert [
         (event.address, event.profile, event.group, event.type, event.source, event.reason)
         for event in server.events()[before:]
@@ -135,6 +140,13 @@ def test_feedback_answers_for_the_address(server: Server, client: httpx.Client) 
         ("gone@example.com", None, None, "bounced", "feedback", "550 unknown"),
         ("angry@example.com", None, None, "spam", "feedback", None),
     ]
+
+
+@pytest.mark.parametrize("wrong", [{"email": 5}, {"description": 5}, {"description": ["a"]}, {"type": ["spam"]}])
+def test_feedback_that_is_no_text_is_refused(server: Server, client: httpx.Client, wrong: dict[str, Any]) -> None:
+    failed = [{"type": "spam", "email": "x@example.com"} | wrong]
+    answer = client.post("/feedback/smtp_v2", json={"events": {"failed": failed}}, headers=BEARER)
+    assert (answer.status_code, "error" in answer.json()) == (400, True)
 
 
 def test_feedback_is_taken_only_where_declared_and_verified(server: Server, client: httpx.Client) -> None:

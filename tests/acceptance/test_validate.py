@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,6 +48,34 @@ def test_offline_goes_by_the_declared_types(tmp_path: Path, maysend: Run) -> Non
     )
     done = maysend("validate", "--offline", cwd=root, code=1)
     assert done.stdout == 'segments/norwegians.yaml:1:39: "age" is a number, and "NO" is not\n'
+
+
+def test_it_imports_what_it_needs_and_ends_in_silence(project: Path, maysend: Run) -> None:
+    def imported(*arguments: str) -> set[str]:
+        program = (
+            "import sys; from maysend.cli import maysend; "
+            f"maysend(['validate', *{arguments}], standalone_mode=False); print(*sys.modules)"
+        )
+        done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=project)
+        return set(done.stdout.splitlines()[-1].split())
+
+    assert not imported("--offline") & {"sqlglot", "duckdb", "sqlalchemy", "rich", "asyncio"}
+    assert not imported() & {"sqlalchemy", "alembic", "rich", "asyncio", "maysend.targeting.plan"}
+    assert maysend("validate", cwd=project).stderr == "1 campaign, 2 segments, 4 groups, 2 channels: no problems\n"
+
+
+def test_operands_of_one_column_are_each_looked_at(project: Path, maysend: Run) -> None:
+    (project / "segments" / "mixed.yaml").write_text(
+        "where:\n  any:\n    - {property: age, in: [1, 2]}\n    - {property: age, in: [3, NO]}\n"
+        "    - {property: age, in: [true, 4]}\n    - {property: age, equals: 5}\n    - {property: age, equals: old}\n"
+        "    - {property: joined, equals: 2024-01-31}\n    - {property: joined, equals: 2024-01-32}\n"
+    )
+    assert maysend("validate", cwd=project, code=1).stdout.splitlines() == [
+        'segments/mixed.yaml:4:27: "age" is a number, and "NO" is not',
+        'segments/mixed.yaml:5:27: "age" is a number, and true is not',
+        'segments/mixed.yaml:7:31: "age" is a number, and "old" is not',
+        'segments/mixed.yaml:9:34: "joined" is a date, and "2024-01-32" is not one such as 2024-01-31',
+    ]
 
 
 def test_json_has_every_problem_with_its_place(project: Path, maysend_json: Run) -> None:

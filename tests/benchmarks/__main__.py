@@ -125,7 +125,7 @@ def _other(console: Console, name: str, scene: Scene) -> dict[str, object]:
     )
     console.print(f"[bold]{name}[/bold]")
     for key, value in found.items():
-        console.print(f"  {key}: {value}")
+        console.print(f"  {key}: {report.line(value)}")
     console.print()
     return found
 

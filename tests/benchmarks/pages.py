@@ -16,13 +16,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import duckdb
 import uvicorn
+import uvloop
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -30,15 +31,17 @@ from starlette.routing import Route
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from maysend import audience_links, links, loader, plugins, tokens
+from maysend import audience_links, garbage, links, loader, plugins, tokens
 from maysend.events import Fact
 from maysend.ledger import open_ledger, stores
+from maysend.ledger.tables import EventRow, events
 from maysend.ledger.writer import Writer
 from maysend.model import Project
+from maysend.web.recording import Waking
 from serving import FILES, KEY, Server, serving, write
 
-Keep = Callable[[bytes], Future[Any]]
-"""Keeps a body, or what it stands for; the future is done once it is durable."""
+Keep = Callable[[bytes, Callable[[Any], None]], None]
+"""Keeps a body, or what it stands for, and tells when that is durable."""
 
 SECONDS = 3.0
 ROUNDS = 4
@@ -46,6 +49,10 @@ PEOPLE = 1_000_000
 LINKS = 1_000_000
 CONNECTIONS = 128
 BODY = b"List-Unsubscribe=One-Click"
+_REQUEST = (
+    b"POST %%s HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s"
+    % (len(BODY), BODY)
+)
 
 
 def main() -> None:
@@ -56,10 +63,11 @@ def measure(directory: Path, scale: float) -> dict[str, object]:
     """Answers per second and their 50th and 99th percentile in milliseconds, on 128 connections that stay open; in a
     directory of its own below ``directory``, so that nobody has left before.
 
-    ``insert``: an empty handler, and one group-committed insert of one column into SQLite. ``append``: an empty handler,
-    and one fact appended to the ledger. ``one_click``: ``maysend serve``, in turn with these two. ``beside_evaluate``:
-    the same while ``maysend evaluate`` runs over a million people (times ``scale``) on every core. ``of_insert`` and
-    ``of_append``: one-click's answers per second as a share of theirs. Any answer but 200 raises RuntimeError.
+    ``insert``: an empty handler, and one group-committed insert of one column into SQLite. ``insert_event``: the same
+    with the row of an event, into the ledger's ``events`` with its indexes. ``append``: an empty handler, and one fact
+    appended to the ledger. ``one_click``: ``maysend serve``, in turn with these. ``beside_evaluate``: the same while
+    ``maysend evaluate`` runs over a million people (times ``scale``) on every core. ``of_insert``, ``of_insert_event``
+    and ``of_append``: one-click's answers per second as a share of theirs. Any answer but 200 raises RuntimeError.
 
     ``server_cpu_us`` is the processor time that the server took for an answer: it says the same on a busy machine.
 
@@ -77,12 +85,13 @@ def _measure_in(directory: Path, scale: float) -> dict[str, object]:
     _make_people(directory / "readers.parquet", int(PEOPLE * scale))
     project = loader.load(directory, plugins.load())
     with (
-        _empty(_insert_into(directory / "empty.db")) as insert,
+        _empty(_insert_into(directory / "empty.db", "answers", 1, lambda body: (body,))) as insert,
+        _empty(_insert_event_into(directory / "events.db")) as event,
         _empty(_append_to(f"sqlite:///{directory}/other.db", directory)) as append,
         serving(directory, ledger) as server,
     ):
-        seconds = max(SECONDS * scale, 0.3)
-        clicks = _measure_clicks(project, {"insert": insert, "append": append}, server, seconds)
+        seconds = max(SECONDS * scale, 1.0)
+        clicks = _measure_clicks(project, {"insert": insert, "insert_event": event, "append": append}, server, seconds)
     return clicks | {"links": _measure_links(project, directory, int(LINKS * scale))}
 
 
@@ -98,14 +107,14 @@ def _measure_clicks(
     for number, (name, (url, process)) in itertools.product(range(ROUNDS + 1), servers.items()):
         end, before = time.perf_counter() + seconds, _cpu_seconds(process)
         path = (lambda: next(fresh)) if name == "one_click" else (lambda: "/u/x")
-        found = asyncio.run(_load(url, path, lambda end=end: time.perf_counter() > end))  # type: ignore[misc] # mypy infers no lambda with a default
+        found = _load(url, path, lambda end=end: time.perf_counter() > end)  # type: ignore[misc] # mypy infers no lambda with a default
         if number:  # the first round warms up
             times[name] += found
             cpu[name] += _cpu_seconds(process) - before
     warm = len(server.events()) - len(times["one_click"])
     with _evaluating(server.root) as evaluating:
         began = time.perf_counter()
-        beside = asyncio.run(_load(server.url, lambda: next(fresh), lambda: evaluating.poll() is not None))
+        beside = _load(server.url, lambda: next(fresh), lambda: evaluating.poll() is not None)
         took = time.perf_counter() - began
     if evaluating.returncode:
         raise RuntimeError(f"evaluate ended with exit code {evaluating.returncode}")
@@ -120,6 +129,7 @@ def _measure_clicks(
         },
         "beside_evaluate": _told(beside, len(beside) / took) | {"evaluate_seconds": round(took, 1)},
         "of_insert": round(per_second["one_click"] / per_second["insert"], 2),
+        "of_insert_event": round(per_second["one_click"] / per_second["insert_event"], 2),
         "of_append": round(per_second["one_click"] / per_second["append"], 2),
     }
 
@@ -157,27 +167,59 @@ def _cpu_seconds(process: int) -> float:
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
-async def _load(url: str, path: Callable[[], str], done: Callable[[], bool]) -> list[float]:
+def _load(url: str, path: Callable[[], str], done: Callable[[], bool]) -> list[float]:
     """Post on many connections that stay open until ``done``; how long each answer took."""
     host, port = url.removeprefix("http://").split(":")
     times: list[float] = []
 
-    async def one() -> None:
-        reader, writer = await asyncio.open_connection(host, int(port))
-        while not done():
-            start = time.perf_counter()
-            head = f"POST {path()} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-            writer.write(f"{head}Content-Length: {len(BODY)}\r\n\r\n".encode() + BODY)
-            answer = await reader.readuntil(b"\r\n\r\n")
-            if not answer.startswith(b"HTTP/1.1 200"):
-                raise RuntimeError(answer.decode())
-            length = int(answer.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-            await reader.readexactly(length)
-            times.append(time.perf_counter() - start)
-        writer.close()
+    async def load() -> None:
+        loop = asyncio.get_running_loop()
+        clients = [_Client(path, done, times) for _ in range(CONNECTIONS)]
+        for client in clients:
+            await loop.create_connection(lambda client=client: client, host, int(port))  # type: ignore[misc] # mypy infers no lambda with a default
+        await asyncio.gather(*(client.ended for client in clients))
 
-    await asyncio.gather(*(one() for _ in range(CONNECTIONS)))
+    uvloop.run(load())
     return times
+
+
+class _Client(asyncio.Protocol):
+    """Posts, waits for the answer, and posts again: it takes as little as it can, for the server runs beside it."""
+
+    def __init__(self, path: Callable[[], str], done: Callable[[], bool], times: list[float]) -> None:
+        self._path, self._done, self._times = path, done, times
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._answer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none of its classes
+        self._post()
+
+    def data_received(self, data: bytes) -> None:
+        self._answer += data
+        head, blank, body = self._answer.partition(b"\r\n\r\n")
+        if not blank or len(body) < int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]):
+            return
+        if not head.startswith(b"HTTP/1.1 200"):
+            self._fail(head.decode())
+            return
+        self._times.append(time.perf_counter() - self._began)
+        if self._done():
+            self.ended.set_result(None)
+            self._transport.close()
+        else:
+            self._post()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._fail("the server closed the connection")
+
+    def _post(self) -> None:
+        self._answer, self._began = b"", time.perf_counter()
+        self._transport.write(_REQUEST % self._path().encode())
+
+    def _fail(self, told: str) -> None:
+        if not self.ended.done():
+            self.ended.set_exception(RuntimeError(told))
 
 
 @contextmanager
@@ -195,33 +237,58 @@ def _empty(keep: Callable[[], Keep]) -> Iterator[tuple[str, int]]:
 
 def _serve_empty(listening: socket.socket, keep: Callable[[], Keep]) -> None:
     kept = keep()
+    garbage.settle()  # as `maysend serve` does
+    waking: Waking[Any] = Waking()
 
     async def answer(request: Request) -> Response:
-        await asyncio.wrap_future(kept(await request.body()))
+        told = await waking.wait(partial(kept, await request.body()))
+        if isinstance(told, Exception):
+            raise told
         return PlainTextResponse("ok")
 
     app = Starlette(routes=[Route("/u/{token}", answer, methods=["POST"])])
     uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False)).run([listening])
 
 
-def _insert_into(file: Path) -> Callable[[], Keep]:
+def _insert_into(file: Path, table: str, columns: int, row: Callable[[bytes], Sequence[object]]) -> Callable[[], Keep]:
     """One row in one table of SQLite, many at once."""
 
     def keep() -> Keep:
         connection = stores.sqlite_module().connect(file, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute(f"PRAGMA journal_mode={stores.sqlite_journal()[0]}")
-        connection.execute("CREATE TABLE answers (body BLOB)")
+        connection.execute("CREATE TABLE IF NOT EXISTS answers (body BLOB)")
+        insert = f"INSERT INTO {table} VALUES ({', '.join('?' * columns)})"
 
-        def insert(jobs: Sequence[bytes]) -> list[None]:
+        def write(jobs: Sequence[bytes]) -> list[None]:
             connection.execute("BEGIN IMMEDIATE")
-            connection.executemany("INSERT INTO answers VALUES (?)", [(job,) for job in jobs])
+            connection.executemany(insert, [row(job) for job in jobs])
             connection.execute("COMMIT")
             return [None] * len(jobs)
 
-        return Writer[bytes, None](insert).submit
+        return Writer[bytes, None](write).submit
 
     return keep
+
+
+def _insert_event_into(file: Path) -> Callable[[], Keep]:
+    """The row of an event, with all that is kept of one in the ledger's ``events`` and its indexes."""
+    open_ledger(f"sqlite:///{file}", file.parent, create=True).close()
+    numbers = itertools.count(1)
+    hash, now = bytes(32), time.time_ns() // 1000
+
+    def row(_: bytes) -> EventRow:
+        seq = next(numbers)
+        who = f"p{seq}"
+        fact = _fact(who)
+        salt, digest = hash[:16], hash
+        return EventRow(
+            *(seq, fact.event_id, now, now, fact.channel, "news", fact.subscribed, fact.type, fact.source),
+            *(fact.campaign, fact.campaign_type, fact.variant, fact.revision, fact.text_hash),
+            *(fact.address, fact.profile, fact.reason, salt, salt, None, digest, digest, None, hash),
+        )
+
+    return _insert_into(file, events.name, len(events.c), row)
 
 
 def _append_to(url: str, root: Path) -> Callable[[], Keep]:
@@ -230,17 +297,26 @@ def _append_to(url: str, root: Path) -> Callable[[], Keep]:
     def keep() -> Keep:
         ledger, numbers = open_ledger(url, root, create=True), itertools.count()
 
-        def append(_: bytes) -> Future[Any]:
-            who = f"p{next(numbers)}"
-            address = f"{who}@example.com"
-            fact = Fact(
-                channel="email", group="news", subscribed=False, address=address, profile=who, source="one_click"
-            )
-            return ledger.submit([fact])
+        def append(_: bytes, told: Callable[[Any], None]) -> None:
+            ledger.submit([_fact(f"p{next(numbers)}")], told)
 
         return append
 
     return keep
+
+
+def _fact(who: str) -> Fact:
+    """What one-click says of somebody."""
+    return Fact(
+        channel="email",
+        group="news",
+        subscribed=False,
+        address=f"{who}@example.com",
+        profile=who,
+        source="one_click",
+        campaign="daily",
+        campaign_type="email",
+    )
 
 
 @contextmanager

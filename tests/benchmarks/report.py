@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
@@ -151,12 +153,28 @@ def page(about: Mapping[str, str], results: Iterable[Result], others: Mapping[st
         parts += [
             f"## {name.capitalize()}",
             "",
+            _explained(name),
+            "",
             "| | |",
-            "|---|--:|",
-            *(f"| {key} | {value} |" for key, value in found.items()),
+            "|---|---|",
+            *(f"| `{key}` | {line(value)} |" for key, value in found.items()),
             "",
         ]
     return "\n".join(parts)
+
+
+def _explained(name: str) -> str:
+    """What a benchmark of its own measures, in the words of its docstring."""
+    return (inspect.getdoc(import_module(f".{name}", __package__).measure) or "").replace("``", "`")
+
+
+def line(value: object) -> str:
+    """A number as it is, several as one line, a table in brackets in it."""
+    if not isinstance(value, Mapping):
+        return str(value)
+    return ", ".join(
+        f"{key} ({line(inner)})" if isinstance(inner, Mapping) else f"{key} {inner}" for key, inner in value.items()
+    )
 
 
 _HEADINGS = ("median", "spread", "memory", "times the first")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -148,7 +151,8 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     asked: list[str] = []
     pem = amazon_s_certificate()
 
-    def fetch(url: str) -> bytes:
+    def fetch(url: str, kind: re.Pattern[str]) -> bytes:
+        assert kind.fullmatch(url)
         asked.append(url)
         return pem
 
@@ -242,17 +246,53 @@ def test_ses_refuses_what_amazon_did_not_say(fetched: list[str], changed: dict[s
 @pytest.mark.parametrize(
     "url",
     [
-        "http://sns.eu-west-1.amazonaws.com/x.pem",
-        "https://sns.eu-west-1.amazonaws.com.evil.example/x.pem",
-        "https://evil.example/sns.eu-west-1.amazonaws.com/x.pem",
-        "https://x@evil.example/x.pem",
-        "https://s3.amazonaws.com/x.pem",
+        CERTIFICATE.replace("https", "http"),
+        CERTIFICATE.replace(".com", ".com.evil.example"),
+        CERTIFICATE.replace("https://", "https://evil.example/"),
+        CERTIFICATE.replace("https://", "https://x@evil.example/"),
+        CERTIFICATE.replace("sns.eu-west-1", "s3"),
+        CERTIFICATE.replace("eu-west-1", "s3"),
+        CERTIFICATE.replace("eu-west-1", "s3-eu-west-1"),
+        CERTIFICATE.replace("eu-west-1", "s3.eu-west-1"),
+        CERTIFICATE.replace("/Simple", "/x/Simple"),
+        f"{CERTIFICATE}?x",
+        "https://sns.eu-west-1.amazonaws.com/x.pem",
+        "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription",
         "file:///etc/passwd",
     ],
 )
-def test_ses_fetches_from_amazon_alone(url: str) -> None:
+def test_ses_takes_certificates_from_amazon_alone(url: str) -> None:
+    """A bucket may be called "sns", and anybody can keep a certificate in one of theirs."""
     with pytest.raises(FeedbackError, match="names a URL that is not Amazon's"):
-        ses.fetch(url)
+        parse("ses", {"topics": [TOPIC]}, {}, sns(BOUNCE) | {"SigningCertURL": url})
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "us-gov-west-1", "ap-southeast-7", "eu-isoe-west-1", "cn-north-1"])
+def test_ses_knows_amazon_s_regions(fetched: list[str], region: str) -> None:
+    url = CERTIFICATE.replace("eu-west-1", region).replace(".com", ".com.cn" if region.startswith("cn") else ".com")
+    assert parse("ses", {"topics": [TOPIC]}, {}, sns(BOUNCE) | {"SigningCertURL": url})
+    assert fetched == [url]
+
+
+def test_ses_follows_no_redirect() -> None:
+    """Whoever finds a redirect at Amazon could lead to a certificate of their own."""
+
+    class Redirecting(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(302)
+            self.send_header("Location", f"http://127.0.0.1:{server.server_port}/elsewhere")
+            self.end_headers()
+            asked.append(self.path)
+
+        def log_message(self, *_: Any) -> None: ...
+
+    asked: list[str] = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), Redirecting) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(FeedbackError, match="Amazon cannot be reached"):
+            ses.fetch(f"http://127.0.0.1:{server.server_port}/certificate", re.compile(".*"))
+        server.shutdown()
+    assert asked == ["/certificate"]
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"Type": "Other"}', b'{"Type": []}'])
@@ -312,6 +352,7 @@ Spam Spam Spam
         ),
         (COMPLAINT.replace(b"\n", b"\r\n"), [Report("user@example.com", "spam", "abuse report", AT)]),
         (COMPLAINT.replace(b"Wed, 01 May", b"no date"), [Report("user@example.com", "spam", "abuse report", None)]),
+        (COMPLAINT.replace(b"Wed, 01 May", b"\xff\xfe"), [Report("user@example.com", "spam", "abuse report", None)]),
     ],
 )
 def test_arf_reports_who_complained(message: bytes, reports: list[Report]) -> None:

@@ -22,7 +22,7 @@ from sqlalchemy.sql import column
 from maysend.documents import Document
 from maysend.errors import LedgerError
 from maysend.events import Fact
-from maysend.ledger import KnownGroup, Ledger, open_ledger, stores, tables
+from maysend.ledger import KnownGroup, Ledger, Subject, erasure, glance, open_ledger, stores, tables
 from maysend.model import SubscriptionGroup
 
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
@@ -185,13 +185,34 @@ def test_groups_are_remembered_until_their_file_acknowledges_a_change(ledger: Le
     assert ledger.known_groups()["news"] == KnownGroup("email", "unsubscribed")
 
 
+def test_a_glance_says_what_the_ledger_says(
+    ledger: Ledger, ledger_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    news = SubscriptionGroup("news", "News", "", "email", "subscribed", True, "public", None, Document("", None))
+    ledger.remember_groups([news])
+    assert glance.known_groups(ledger_url, tmp_path) == {"news": KnownGroup("email", "subscribed")}
+    monkeypatch.setenv(erasure.KEY_VARIABLE, "the secret of then")
+    ledger.append([no()])
+    ledger.erase([Subject("email", "profile", "1")])
+    assert glance.known_groups(ledger_url, tmp_path) == {"news": KnownGroup("email", "subscribed")}
+    monkeypatch.delenv(erasure.KEY_VARIABLE)
+    with pytest.raises(LedgerError, match="people were erased from it"):
+        glance.known_groups(ledger_url, tmp_path)
+
+
+def test_a_glance_makes_no_ledger(ledger_url: str, tmp_path: Path) -> None:
+    with pytest.raises(LedgerError, match="is missing; run `maysend init`"):
+        glance.known_groups(ledger_url, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_migrations_make_the_tables_that_the_code_uses(ledger: Ledger) -> None:
     with ledger._engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": "maysend_schema", "compare_type": True})
         assert compare_metadata(context, tables.metadata) == []
     config = Config()
     config.set_main_option("script_location", str(Path(stores.__file__).with_name("migrations")))
-    assert ScriptDirectory.from_config(config).get_heads() == [tables.SCHEMA]
+    assert ScriptDirectory.from_config(config).get_heads() == [glance.SCHEMA]
 
 
 def test_a_newer_ledger_is_refused(ledger: Ledger, ledger_url: str, tmp_path: Path) -> None:
@@ -199,6 +220,8 @@ def test_a_newer_ledger_is_refused(ledger: Ledger, ledger_url: str, tmp_path: Pa
         connection.execute(update(sql_table("maysend_schema", column("version_num"))).values(version_num="9999"))
     with pytest.raises(LedgerError, match="is at schema 9999, newer than this maysend"):
         open_ledger(ledger_url, tmp_path, create=True)
+    with pytest.raises(LedgerError, match="is at schema 9999, newer than this maysend"):
+        glance.known_groups(ledger_url, tmp_path)
 
 
 def test_a_missing_ledger_is_a_problem_and_never_an_empty_one(ledger_url: str, tmp_path: Path) -> None:
@@ -270,3 +293,22 @@ def test_a_file_is_brought_to_the_journal_of_whoever_opens_it(
             assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == mode.lower()
             assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
     assert ledger.last_seq() == 3
+
+
+def test_a_row_of_events_has_the_columns_of_the_table_in_their_order() -> None:
+    row = tables.EventRow._make(tables.events.c.keys())  # the names stand for the values
+    assert row._fields == tuple(row)
+    assert row.erasable == tables.ERASABLE
+    assert row.salts == tuple(f"{name}_salt" for name in tables.ERASABLE)
+    assert row.digests == tuple(f"{name}_digest" for name in tables.ERASABLE)
+    assert {*row} - {*row.erasable, *row.salts, *row.digests, "hash"} == {*row.covered}
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 127, 128, 129, 600])
+def test_an_append_of_any_size_is_whole(ledger: Ledger, size: int) -> None:
+    """Rows are written, and answers looked up, many in one statement."""
+    facts = [no(address=f"{number}@example.com", profile=None) for number in range(size)]
+    assert all(ledger.append(facts))
+    assert ledger.append(facts) == [None] * size
+    assert [event.address for event in ledger.events()] == [fact.address for fact in facts]
+    assert ledger.verify().faults == []

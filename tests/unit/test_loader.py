@@ -225,6 +225,18 @@ def test_hidden_files_are_nobodys_business(write: Write) -> None:
     )
 
 
+def test_links_that_lead_nowhere_are_told(write: Write) -> None:
+    root = write()
+    for name, target in (("segments/loop.yaml", "loop.yaml"), ("segments/lost.yaml", "none.yaml"), ("loop", "loop")):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).symlink_to(target)
+    _, problems = loader.check(root, plugins.load())
+    assert [str(problem) for problem in problems if "only *.yaml" in str(problem)] == [
+        "segments/loop.yaml:0:0: is not read; only *.yaml files stand in segments/",
+        "segments/lost.yaml:0:0: is not read; only *.yaml files stand in segments/",
+    ]
+
+
 def test_two_projects_in_one_file_are_refused(write: Write) -> None:
     root = write(**{"segments/staff.yaml": "where: {segment: regulars}\n---\nwhere: {segment: regulars}\n"})
     assert problems(root) == [

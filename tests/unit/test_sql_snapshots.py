@@ -16,7 +16,7 @@ import pytest
 
 from decision_cases import EVERYONE, conditions_world, contents
 from engine import loaded_plugins, write_project
-from maysend import loader, runner
+from maysend import fitting, loader
 from maysend.backends.duckdb import DuckDB
 from maysend.moments import Clock
 from maysend.targeting.describing import describe
@@ -55,7 +55,7 @@ def _plans(
     types = loaded_plugins().channel_types
     clock = Clock(datetime.fromisoformat(world["as_of"]), ZoneInfo(project.timezone))
     with DuckDB() as backend:
-        catalog, _ = runner.open_sources(project, backend)
+        catalog, _ = fitting.open_sources(project, backend)
     asked = [Asked(project, campaign) for campaign in project.campaigns.values()]
     if one_by_one is None:
         plans = [Plan(block, types, catalog, clock) for block in blocks(asked, types, catalog, clock)]

@@ -13,7 +13,7 @@ from sqlglot import exp
 from ..columns import Table
 from ..errors import MaysendError
 from ..model import SNAPSHOTS, Project, Source
-from ..targeting.plan import Engine
+from ..targeting.engine import Engine
 from .duckdb import DuckDB
 
 if TYPE_CHECKING:

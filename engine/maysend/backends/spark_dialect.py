@@ -35,6 +35,7 @@ class _Generator(SparkGenerator):
         ),
         exp.TryCast: lambda self, e: _try_cast(self, e),
         exp.Cast: lambda self, e: _cast(self, e),
+        exp.BitwiseRightShift: lambda self, e: _shifted(self, e),
         exp.Literal: lambda _, e: _literal(e),
         exp.Ordered: lambda self, e: f"{self.sql(e, 'this')}{' DESC' if e.args.get('desc') else ''}",
         exp.Anonymous: lambda self, e: (
@@ -75,6 +76,15 @@ def _cast(self: SparkGenerator, cast: exp.Cast) -> str:
         case exp.Concat(expressions=[exp.Literal(this="0x"), digits]):
             return f"CAST(CONV({self.sql(digits)}, 16, 10) AS BIGINT)"
     return self.cast_sql(cast)
+
+
+def _shifted(self: SparkGenerator, shift: exp.BitwiseRightShift) -> str:
+    """A sum has 64 bits, and 128 in DuckDB: what is shifted after it there, is here before it."""
+    match shift.this:
+        case exp.Sum(this=summed):
+            before = exp.BitwiseRightShift(this=exp.Paren(this=summed), expression=shift.expression)
+            return self.sql(exp.Sum(this=before))
+    return self.func("SHIFTRIGHT", shift.this, shift.expression)
 
 
 def _try_cast(self: SparkGenerator, cast: exp.TryCast) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import MaysendError, PluginError
+from ..garbage import seldom_collecting
 
 if TYPE_CHECKING:
     from ..plugins import Plugins
@@ -48,7 +49,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         if name not in COMMANDS:
             return _plugin_command(name)
-        command: click.Command = import_module(f".{name.replace('-', '_')}_command", __name__).command
+        with seldom_collecting():
+            command: click.Command = import_module(f".{name.replace('-', '_')}_command", __name__).command
         command.name, command.short_help = name, COMMANDS[name]
         command.help = command.help or COMMANDS[name]
         return command

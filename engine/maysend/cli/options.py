@@ -7,16 +7,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import click
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from .. import loader, plugins
 from ..model import Project
 from ..moments import Clock
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -88,6 +89,8 @@ def prefix(root: Path) -> str:
 
 def talk() -> Console:
     """Where talk and progress go: stderr, without colour where NO_COLOR or a pipe asks for none."""
+    from rich.console import Console
+
     return Console(stderr=True)
 
 
@@ -119,6 +122,8 @@ def subject_options(function: F) -> F:
 @contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
     """A line on stderr that says what a run does now; nothing where stderr is not a terminal."""
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     console = talk()
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:

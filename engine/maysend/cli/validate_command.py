@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ import click
 from .. import loader, plugins
 from ..declarations.contradictions import contradictions
 from ..errors import Problem
+from ..garbage import seldom_collecting
 from ..model import Project
 from .options import json_option, prefix, print_json, project_option
 
@@ -28,10 +30,12 @@ from .options import json_option, prefix, print_json, project_option
 )
 @json_option
 @project_option
+@seldom_collecting()
 def command(root: Path, as_json: bool, form: str, offline: bool) -> None:
     """Show every problem of the declarations, as file:line:column: message, and exit with 1 where there is one."""
     loaded = plugins.load()
     project, problems = loader.check(root, loaded)
+    gc.freeze()  # all this lives until the end, where Python would look for garbage in it; what DuckDB brings may not
     skipped: list[str] = []
     if project:
         places = {(problem.file, problem.line, problem.column) for problem in problems}
@@ -70,7 +74,7 @@ def _meaning(project: Project, loaded: plugins.Plugins, *, offline: bool) -> tup
         from ..moments import Clock
 
         return offline_problems(project, Clock(now, ZoneInfo(project.timezone)))
-    from ..runner import check
+    from ..fitting import check
 
     return check(project, now, loaded), []
 

@@ -35,7 +35,13 @@ DEFAULT_LEDGER = "sqlite:///.maysend/ledger.db"
 DEFAULT_ACTIVE_GROUPS = 50
 
 
-def project(root: Path, settings: Document, documents: Mapping[str, Mapping[str, Document]]) -> Project:
+def project(
+    root: Path,
+    settings: Document,
+    documents: Mapping[str, Mapping[str, Document]],
+    segments: Mapping[str, Segment],
+    campaigns: Mapping[str, Campaign],
+) -> Project:
     """The whole project; ``documents`` holds those of each kind by name."""
     data = settings.data
     groups = _each(documents["subscription_group"], _group)
@@ -56,8 +62,8 @@ def project(root: Path, settings: Document, documents: Mapping[str, Mapping[str,
         active_groups_limit=data.get("limits", {}).get("active_groups", DEFAULT_ACTIVE_GROUPS),
         channels=_each(documents["channel"], _channel),
         groups=groups,
-        segments=_each(documents["segment"], segment),
-        campaigns=_each(documents["campaign"], campaign),
+        segments=segments,
+        campaigns=campaigns,
         settings=data,
         document=settings,
         revision=_revision([settings, *(document for kind in documents.values() for document in kind.values())]),

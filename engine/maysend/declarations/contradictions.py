@@ -6,9 +6,10 @@ campaign asks for beside. Two claims about one thing contradict where no value m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from ..documents import Document
@@ -78,18 +79,20 @@ class Claim:
 
 def contradictions(project: Project) -> Iterator[Problem]:
     """One problem for each segment and campaign that can never have anyone, naming the two lines that disagree."""
-    found = {
-        name: _contradiction(list(_claims(project, segment.where, segment.document, None, (name,))))
+    claims = {
+        name: list(_claims(project, segment.where, segment.document, None, (name,)))
         for name, segment in project.segments.items()
     }
-    empty = {name: pair for name, pair in found.items() if pair}
+    empty = {name: pair for name, said in claims.items() if (pair := _contradiction(said))}
     for name, pair in empty.items():
         segment = project.segments[name]
         if not empty.keys() & set(_named(segment.where)):
             yield segment.document.problem(pair[1].via, f"nobody can be in this segment: {_told(*pair)}")
     for campaign in project.campaigns.values():
-        if not empty.keys() & set(campaign.include) and (never := _never(project, campaign)):
-            yield campaign.document.problem(never[1].via, f"nobody can be in this audience: {_told(*never)}")
+        if not empty.keys() & set(campaign.include) and (never := _never(project, campaign, claims)):
+            own = never[1].document is campaign.document
+            via = never[1].via if own else ("audience", "include", 0)
+            yield campaign.document.problem(via, f"nobody can be in this audience: {_told(*never)}")
 
 
 def _named(condition: Condition) -> Iterator[str]:
@@ -105,14 +108,18 @@ def _told(first: Claim, second: Claim) -> str:
     return f"{first.place} and {second.place} contradict each other on {about}"
 
 
-def _never(project: Project, campaign: Campaign) -> tuple[Claim, Claim] | None:
-    """Two claims that leave a campaign without anyone; with several segments included, only if none has anyone."""
+def _never(project: Project, campaign: Campaign, claims: Mapping[str, list[Claim]]) -> tuple[Claim, Claim] | None:
+    """Two claims that leave a campaign without anyone: of the first segment included, and only if none has anyone.
+
+    ``claims`` are those of each segment.
+    """
     asked = list(_asked(project, campaign))
+    places: list[tuple[str, Path]] = [(name, ("audience", "include", at)) for at, name in enumerate(campaign.include)]
     included = [
-        list(_claims(project, InSegment(name), campaign.document, ("audience", "include", index), ()))
-        for index, name in enumerate(campaign.include)
+        [_said(("segment", name), True, campaign.document, place, place), *claims.get(name, ())]
+        for name, place in places
     ]
-    pairs = [_contradiction([*claims, *asked]) for claims in included or [[]]]
+    pairs = [_contradiction([*said, *asked]) for said in included or [[]]]
     return pairs[0] if all(pairs) else None
 
 
@@ -236,6 +243,11 @@ def _value(value: Any) -> Value:
         return "truth", value
     if isinstance(value, int | float):
         return "number", value
+    return _text(value)
+
+
+@cache
+def _text(value: str) -> Value:
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
@@ -247,10 +259,11 @@ def _contradiction(claims: Sequence[Claim]) -> tuple[Claim, Claim] | None:
     """The first two claims that no value meets, in the order in which they are said."""
     by_topic: dict[tuple[str, Any], list[Claim]] = {}
     for claim in claims:
-        for other in by_topic.setdefault(claim.topic, []):
+        others = by_topic.setdefault(claim.topic, [])
+        for other in others:
             if _disjoint(other.domain, claim.domain) or _disjoint(claim.domain, other.domain):
                 return other, claim
-        by_topic[claim.topic].append(claim)
+        others.append(claim)
     return None
 
 

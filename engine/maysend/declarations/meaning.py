@@ -12,8 +12,7 @@ from ..errors import Problem, did_you_mean
 from ..events import Default
 from ..model import EventTable, Project, Source, SubscriptionGroup
 from ..moments import Clock
-from ..operators import mistake
-from ..where import Condition, Did, Interest, Near, Path, Property, leaves
+from ..where import Condition, Did, Interest, Near, Operand, Path, Property, leaves
 
 _KEYS: frozenset[Kind] = frozenset(("integer", "text"))
 _TEXT: frozenset[Kind] = frozenset(("text",))
@@ -108,6 +107,7 @@ class _Pass:
     def __init__(self, project: Project, catalog: Catalog, clock: Clock, *, complete: bool) -> None:
         self.project, self.catalog, self.clock, self.complete = project, catalog, clock, complete
         self.untyped: set[tuple[str, str]] = set()
+        self.fitting: set[tuple[str, ColumnType, type | frozenset[type]]] = set()
 
     def problems(self) -> Iterator[Problem]:
         yield from self._tables()
@@ -158,6 +158,19 @@ class _Pass:
             self.untyped.add((place.source.location, column))
         return place.table.get(column)
 
+    def _mistake(self, operator: str, operand: Operand, column: ColumnType) -> str | None:
+        """Why an operator and operand do not fit a column. Unless times are compared, other values of the same types
+        fit where these do."""
+        from ..operators import mistake  # with sqlglot, which takes longer to import than many projects to check
+
+        types = frozenset(map(type, operand)) if isinstance(operand, tuple) else type(operand)
+        if (operator, column, types) in self.fitting:
+            return None
+        found = mistake(operator, operand, column, self.clock)
+        if not found and (column.item or column.kind) not in TIMES:
+            self.fitting.add((operator, column, types))
+        return found
+
     def _missing(self, place: _Place, column: str) -> str:
         return f'{place.name} has no column "{column}"{did_you_mean(column, place.table)}'
 
@@ -185,7 +198,7 @@ class _Pass:
                 if type_.kind not in NUMBERS:
                     unfit = f'"{column}" is of type {type_}, and near takes numbers{place.hint(column, type_)}'
                     yield place.document.problem(path, unfit)
-            elif message := mistake(leaf.operator, leaf.operand, type_, self.clock):
+            elif message := self._mistake(leaf.operator, leaf.operand, type_):
                 unfit = f'"{column}" {message}{place.hint(column, type_)}'
                 yield place.document.problem((*leaf.at, leaf.operator), unfit)
 
@@ -206,7 +219,7 @@ class _Pass:
             path = (*leaf.at, "most_often" if leaf.percent is None else "share")
             if not (type_ := self._type(place, leaf.column)):
                 yield from self._unknown(place, (*path, "property"), leaf.column)
-            elif message := mistake(leaf.operator, leaf.operand, type_, self.clock):
+            elif message := self._mistake(leaf.operator, leaf.operand, type_):
                 unfit = f'"{leaf.column}" {message}{place.hint(leaf.column, type_)}'
                 yield document.problem((*path, leaf.operator), unfit)
             return
@@ -226,5 +239,5 @@ class _Pass:
         if leaf.time_of_day and at.kind == "date":
             message = f"{leaf.event} happens on dates, which have no time of day"
             yield document.problem((*leaf.at, "time_of_day"), message, key=True)
-        if (last := leaf.last_time) and (unfit := mistake(last.operator, last.operand, at, self.clock)):
+        if (last := leaf.last_time) and (unfit := self._mistake(last.operator, last.operand, at)):
             yield document.problem((*leaf.at, "last_time", last.operator), f"the time of {leaf.event} {unfit}")

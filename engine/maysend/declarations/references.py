@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path as Directory
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from ..columns import LEDGER_EVENT
 from ..documents import Document
 from ..errors import Problem, did_you_mean
-from ..model import Campaign, Segment
+from ..model import Campaign, Project, Segment
 from ..plugins import Plugins
 from ..where import Condition, Did, InGroups, InList, InSegment, Interest, OnChannel, Path, leaves
-from .assembly import DEFAULT_ACTIVE_GROUPS, campaign, segment
+from .assembly import DEFAULT_ACTIVE_GROUPS, campaign, project, segment
 from .values import unreadable
 
 _MOST_CUSTOM_CONTROL_GROUPS = 10
@@ -23,7 +25,7 @@ def _by_kind() -> Mapping[str, Any]:
     return {kind: {} for kind in ("channel", "subscription_group", "segment", "campaign")}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Declared:
     """What the files of a project declare.
 
@@ -36,6 +38,20 @@ class Declared:
     documents: Mapping[str, dict[str, Document]] = field(default_factory=_by_kind)
     names: Mapping[str, set[str]] = field(default_factory=lambda: {kind: set() for kind in _by_kind()})
 
+    @cached_property
+    def segments(self) -> Mapping[str, Segment]:
+        """The segments whose shape is right, by name."""
+        return {name: segment(name, document) for name, document in sorted(self.documents["segment"].items())}
+
+    @cached_property
+    def campaigns(self) -> Mapping[str, Campaign]:
+        """The campaigns whose shape is right, by name."""
+        return {name: campaign(name, document) for name, document in sorted(self.documents["campaign"].items())}
+
+    def project(self, root: Directory, settings: Document) -> Project:
+        """The whole project, of what has no problems."""
+        return project(root, settings, self.documents, self.segments, self.campaigns)
+
     def problems(self) -> Iterator[Problem]:
         """Every reference that leads nowhere or where it must not, and every value that cannot be read."""
         if self.settings:
@@ -45,12 +61,11 @@ class Declared:
             yield from _brought(self.plugins, document, ("type",), "channel type", name, known)
         for document in self.documents["subscription_group"].values():
             yield from self.unknown("channel", document, ("channel",), document.data["channel"])
-        segments = {name: segment(name, document) for name, document in self.documents["segment"].items()}
-        for one in segments.values():
+        for one in self.segments.values():
             yield from _condition(self, one.document, one.where)
-        yield from _cycles(segments)
-        for name, document in self.documents["campaign"].items():
-            yield from _campaign(self, campaign(name, document))
+        yield from _cycles(self.segments)
+        for each in self.campaigns.values():
+            yield from _campaign(self, each)
 
     def unknown(self, kind: str, document: Document, path: Path, name: str) -> Iterator[Problem]:
         """A problem where no file of ``kind`` declares ``name``."""

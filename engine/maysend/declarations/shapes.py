@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -23,6 +23,10 @@ from .mistakes import Mistake, told
 Filled = Mapping[Path, str | None]
 """Which values came from the environment: as they are written in the file (what came in may be a secret, and no message
 shows it), or None where nothing came, and there is nothing to look at."""
+
+
+_PLAIN = (str, int, float)
+_TYPES = {str: "string", bool: "boolean", int: "integer", list: "array", dict: "object"}
 
 
 class Brought(Protocol):
@@ -130,46 +134,71 @@ def _check_schema(schema: dict[str, Any]) -> None:
 
 
 def _draft() -> type[Validator]:
-    """Draft 2020-12, with a validator made once for each schema inside another, where jsonschema makes one per value.
+    """Draft 2020-12, with a validator made once for each schema inside another, where jsonschema makes one per value,
+    and asked once of each text or number, of which a project has the same ones in many places.
 
     A ``$`` in a ``pattern`` is the very end, as JSON Schema has it; Python's matches before a last line break too.
     """
+    every = Draft202012Validator.VALIDATORS
     made: dict[int, Validator] = {}
+    right: set[tuple[int, type, Any]] = set()
 
-    def inner(validator: Validator, schema: Any) -> Validator:
+    def errors(validator: Validator, schema: Any, value: Any) -> list[ValidationError]:
+        known = (id(schema), type(value), value) if isinstance(value, _PLAIN) else None
+        if known in right:
+            return []
         if id(schema) not in made:
             made[id(schema)] = validator.evolve(schema=schema)
-        return made[id(schema)]
+        found = list(made[id(schema)].iter_errors(value))
+        if known and not found:
+            right.add(known)
+        return found
 
     def properties(validator: Validator, schemas: dict[str, Any], value: Any, _: Any) -> Iterator[ValidationError]:
         for key in value if isinstance(value, dict) else ():
             if key in schemas:
-                yield from _under(key, inner(validator, schemas[key]).iter_errors(value[key]))
+                for error in errors(validator, schemas[key], value[key]):
+                    error.path.appendleft(key)
+                    yield error
+
+    def names(validator: Validator, schema: Any, value: Any, _: Any) -> Iterator[ValidationError]:
+        for key in value if isinstance(value, dict) else ():
+            yield from errors(validator, schema, key)
 
     def items(validator: Validator, schema: Any, value: Any, whole: Any) -> Iterator[ValidationError]:
         if isinstance(value, list):
             for index in range(len(whole.get("prefixItems", ())), len(value)):
-                yield from _under(index, inner(validator, schema).iter_errors(value[index]))
+                for error in errors(validator, schema, value[index]):
+                    error.path.appendleft(index)
+                    yield error
 
     def dependents(validator: Validator, schemas: dict[str, Any], value: Any, _: Any) -> Iterator[ValidationError]:
         for key in schemas if isinstance(value, dict) else ():
             if key in value:
-                yield from inner(validator, schemas[key]).iter_errors(value)
+                yield from errors(validator, schemas[key], value)
+
+    def opposite(validator: Validator, schema: Any, value: Any, _: Any) -> Iterator[ValidationError]:
+        if not errors(validator, schema, value):
+            yield ValidationError(f"{value!r} should not be valid under {schema!r}")
+
+    def types(validator: Validator, types: Any, value: Any, whole: Any) -> Iterable[ValidationError]:
+        return () if types == _TYPES.get(type(value)) else every["type"](validator, types, value, whole)
 
     def pattern(_: Validator, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
         if isinstance(value, str) and not re.search(pattern, f"{value}\n" if value.endswith("\n") else value):
             yield ValidationError(f"{value!r} does not match {pattern!r}")
 
-    keywords = {"properties": properties, "items": items, "dependentSchemas": dependents, "pattern": pattern}
+    keywords = {
+        "type": types,
+        "properties": properties,
+        "propertyNames": names,
+        "items": items,
+        "dependentSchemas": dependents,
+        "not": opposite,
+        "pattern": pattern,
+    }
     draft: type[Validator] = validators.extend(Draft202012Validator, keywords)  # type: ignore[no-untyped-call] # jsonschema says no types here
     return draft
-
-
-def _under(part: str | int, errors: Iterator[ValidationError]) -> list[ValidationError]:
-    found = list(errors)
-    for error in found:
-        error.path.appendleft(part)
-    return found
 
 
 def _resolved(schema: dict[str, Any]) -> dict[str, Any]:

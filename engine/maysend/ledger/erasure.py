@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, 
 from ..errors import LedgerError
 from ..events import Fact, microseconds
 from ..status import CHANNEL, Standing
+from . import statements
 from .standings import Subject, subjects_of
 from .tables import cursors, dead_letters, events, status, tombstones
 
@@ -29,6 +30,7 @@ _AT_ONCE = 500
 _FORGOTTEN = "erased with the person it was about"
 _SHORTEST = 16
 _CHECK = Subject("", "profile", "")  # the digest under which a ledger remembers which key is its own
+_CHECKS = select(tombstones.c.digest).where(tombstones.c.channel == _CHECK.channel)
 
 
 class Tombstones:
@@ -44,12 +46,11 @@ class Tombstones:
         Raises LedgerError where there are some, and the key is missing or another one.
         """
         key = os.environ.get(KEY_VARIABLE, "").encode() or None
-        found = connection.execute(select(tombstones.c.digest).where(tombstones.c.channel == _CHECK.channel)).scalar()
-        if found is None:
+        if not (checks := statements.rows_of(connection, _CHECKS)):
             return cls(None)
         if key is None:
             raise LedgerError(f"ledger: people were erased from it; set {KEY_VARIABLE} to the key of then")
-        if not hmac.compare_digest(_digest(key, _CHECK), found):
+        if not hmac.compare_digest(_digest(key, _CHECK), checks[0][0]):
             raise LedgerError(f"ledger: {KEY_VARIABLE} is not the key with which people were erased from it")
         return cls(key)
 

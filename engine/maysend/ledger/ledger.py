@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import datetime
@@ -15,15 +15,16 @@ from typing import Literal, NamedTuple, Self
 from sqlalchemy import Connection, Engine, delete, func, insert, select, tuple_
 
 from ..errors import LedgerError
-from ..events import ChannelUnsubscribed, Default, Fact
+from ..events import ChannelUnsubscribed, Fact
 from ..model import SubscriptionGroup
 from ..status import CHANNEL, Standing
 from . import chain, erasure, recording, stores
 from .cursors import Cursors
 from .erasure import Tombstones
+from .glance import KnownGroup
 from .past import RecordedAnswer, answers_at, answers_until
 from .standings import Subject, load
-from .tables import events, known_groups, status
+from .tables import EventRow, events, known_groups, status
 from .tally import Tally, tally
 from .verification import Proof, verify
 from .writer import Writer
@@ -58,11 +59,7 @@ class Mark(NamedTuple):
     erased: int
 
 
-class KnownGroup(NamedTuple):
-    """What the ledger remembers of a group that was once declared."""
-
-    channel: str
-    default: Default
+Recorded = Sequence[EventRow | None]
 
 
 class Ledger:
@@ -70,7 +67,7 @@ class Ledger:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._writer: Writer[Sequence[Fact], list[ChannelUnsubscribed | None]] = Writer(self._write)
+        self._writer = Writer(self._write)
 
     def __enter__(self) -> Self:
         return self
@@ -90,13 +87,22 @@ class Ledger:
         fact (no ``occurred_at``) is stamped now, or a microsecond after its subjects' latest answer. A fact whose
         ``event_id`` is recorded already changes nothing.
         """
-        return self.submit(facts).result() if facts else []
+        if not facts:
+            return []
+        done: Future[Recorded | Exception] = Future()
+        self.submit(facts, done.set_result)
+        if isinstance(recorded := done.result(), Exception):
+            raise recorded
+        return [recording.event_of(row) if row else None for row in recorded]
 
-    def submit(self, facts: Sequence[Fact]) -> Future[list[ChannelUnsubscribed | None]]:
-        """The same without waiting: what comes back holds the answer once it is durable."""
+    def submit(self, facts: Sequence[Fact], told: Callable[[Recorded | Exception], None]) -> None:
+        """The same without waiting: ``told`` is called by another thread once the facts are durable.
+
+        It gets each fact's row of the ledger, None where that changed nothing, or the exception that kept all out.
+        """
         for fact in facts:
             _check_text(fact)
-        return self._writer.submit(facts)
+        self._writer.submit(facts, told)
 
     def standing(
         self, channel: str, *, address: str | None = None, profile: str | None = None
@@ -104,7 +110,7 @@ class Ledger:
         """What the address and the profile have answered on a channel; empty standings for those not given."""
         address_subject = Subject(channel, "address", address or "")
         profile_subject = Subject(channel, "profile", profile or "")
-        with stores.clear_errors(self._engine), self._engine.connect() as connection:
+        with stores.clear_errors(self._engine), stores.reading(self._engine) as connection:
             found = recording.read(connection, {s for s in (address_subject, profile_subject) if s.value})
         return found.get(address_subject, Standing()), found.get(profile_subject, Standing())
 
@@ -123,15 +129,15 @@ class Ledger:
         """The events that name the address or the profile, oldest first."""
         query = select(events).where(recording.about(channel, address, profile))
         with stores.clear_errors(self._engine), self._engine.connect() as connection:
-            rows = connection.execute(query.order_by(events.c.occurred_at, events.c.seq)).mappings()
-            return [recording.event_of(row) for row in rows]
+            rows = connection.execute(query.order_by(events.c.occurred_at, events.c.seq))
+            return [recording.event_of(EventRow._make(row)) for row in rows]
 
     def events(self, after: int = 0) -> Iterator[ChannelUnsubscribed]:
         """Every event whose ``seq`` is above ``after``, in the order of commits, read page by page."""
         while True:
             query = select(events).where(events.c.seq > after).order_by(events.c.seq).limit(_PAGE)
             with stores.clear_errors(self._engine), self._engine.connect() as connection:
-                page = [recording.event_of(row) for row in connection.execute(query).mappings()]
+                page = [recording.event_of(EventRow._make(row)) for row in connection.execute(query)]
             yield from page
             if len(page) < _PAGE:
                 return
@@ -262,9 +268,9 @@ class Ledger:
             connection.execute(delete(known_groups).where(known_groups.c.name.in_(names)))
             connection.execute(insert(known_groups), changed)
 
-    def _write(self, jobs: Sequence[Sequence[Fact]]) -> list[list[ChannelUnsubscribed | None]]:
+    def _write(self, jobs: Sequence[Sequence[Fact]]) -> list[Recorded]:
         rows = iter(self._record([fact for job in jobs for fact in job]).rows)
-        return [[recording.event_of(row) if (row := next(rows)) else None for _ in job] for job in jobs]
+        return [list(islice(rows, len(job))) for job in jobs]
 
     def _record(self, facts: Sequence[Fact], *, spare_own_choices: bool = False) -> recording.Recorded:
         """Record facts in one transaction, once, even where a server goes away in the middle of it."""

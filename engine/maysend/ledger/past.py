@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Engine, RowMapping
+from sqlalchemy import Engine
 
 from ..events import from_microseconds, isoformat, microseconds
 from ..status import Standing
 from . import stores
 from .replay import events_of, subject_pages, take_in
 from .standings import Subject, rows_of
+from .tables import EventRow
 
 
 class RecordedAnswer(NamedTuple):
@@ -37,9 +38,9 @@ def answers_at(engine: Engine, moment: datetime) -> Iterator[RecordedAnswer]:
     until = microseconds(moment)
     for subjects in subject_pages(engine):
         with stores.clear_errors(engine), stores.reading(engine) as connection:
-            told: defaultdict[Subject, list[RowMapping]] = defaultdict(list)
+            told: defaultdict[Subject, list[EventRow]] = defaultdict(list)
             for subject, row in events_of(connection, subjects):
-                if row["occurred_at"] <= until:
+                if row.occurred_at <= until:
                     told[subject].append(row)
         for subject in subjects:
             yield from _last_answers(subject, told[subject])
@@ -52,34 +53,34 @@ def answers_until(engine: Engine, seq: int) -> Iterator[tuple[Subject, str, int,
         last: dict[Subject, int] = {}
         with stores.clear_errors(engine), stores.reading(engine) as connection:
             for subject, row in events_of(connection, subjects):
-                if row["seq"] <= seq:
+                if row.seq <= seq:
                     take_in(standings[subject], subject, row)
-                    last[subject] = row["seq"]
+                    last[subject] = row.seq
         for subject, standing in standings.items():
             for group, held in rows_of(standing).items():
                 yield subject, group, held.in_force, held.suppressed, last[subject]
 
 
-def _last_answers(subject: Subject, rows: list[RowMapping]) -> Iterator[RecordedAnswer]:
+def _last_answers(subject: Subject, rows: list[EventRow]) -> Iterator[RecordedAnswer]:
     standing = Standing()
-    kept: dict[tuple[str, str], RowMapping] = {}
+    kept: dict[tuple[str, str], EventRow] = {}
     for row in rows:
-        before = standing.answers.get(row["group_name"])
+        before = standing.answers.get(row.group_name)
         take_in(standing, subject, row)
-        if standing.answers[row["group_name"]] is not before:
-            kept["answer", row["group_name"]] = row
-        if row["type"] in standing.types and standing.types[row["type"]] == row["occurred_at"]:
-            kept["type", row["type"]] = row
+        if standing.answers[row.group_name] is not before:
+            kept["answer", row.group_name] = row
+        if row.type in standing.types and standing.types[row.type] == row.occurred_at:
+            kept["type", row.type] = row
     wanted = {("answer", group) for group in standing.answers} | {("type", kind) for kind in standing.types}
-    for seq in sorted({kept[key]["seq"] for key in wanted}):
-        row = next(row for row in rows if row["seq"] == seq)
+    for seq in sorted({kept[key].seq for key in wanted}):
+        row = next(row for row in rows if row.seq == seq)
         yield RecordedAnswer(
-            channel=row["channel"],
-            group=row["group_name"],
+            channel=row.channel,
+            group=row.group_name,
             address=subject.value if subject.level == "address" else "",
             profile=subject.value if subject.level == "profile" else "",
-            status="subscribed" if row["subscribed"] else "unsubscribed",
-            occurred_at=isoformat(from_microseconds(row["occurred_at"])),
-            type=(row["type"] or "") if row["type"] in standing.types else "",
-            reason=row["reason"] or "",
+            status="subscribed" if row.subscribed else "unsubscribed",
+            occurred_at=isoformat(from_microseconds(row.occurred_at)),
+            type=row.type if row.type in standing.types else "",
+            reason=row.reason or "",
         )

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, insert, or_, select
+from sqlalchemy import Connection, and_, or_, select
 
 from ..events import OWN_CHOICES, ChannelUnsubscribed, Fact, from_microseconds, microseconds
 from ..status import CHANNEL, Standing
-from . import stores
-from .chain import START, commit
+from . import statements
+from .chain import SALT_BYTES, START, digest, link
 from .erasure import SOURCE as ERASURE
 from .erasure import Tombstones, without_erased
 from .standings import Subject, load, save, standing_of, subjects_of
-from .tables import ERASABLE, events
+from .tables import ERASABLE, EventRow, events
 
-_AT_ONCE = 500
+_NEWEST = select(events.c.seq, events.c.recorded_at, events.c.hash).order_by(events.c.seq.desc()).limit(1)
 
 
 @dataclass(slots=True)
 class Recorded:
     """What became of facts: for each its row of ``events``, or None; and the places of those that were refused."""
 
-    rows: list[Mapping[str, Any] | None] = field(default_factory=list)
+    rows: list[EventRow | None] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
 
 
@@ -44,9 +46,10 @@ def record(
     before = load(connection, chain.from_iterable(named))
     standings = {subject: standing_of(rows) for subject, rows in before.items()}
     erased = Tombstones.of(connection).stand_in(connection, standings)
-    seq, now, link = _head(connection)
+    seq, now, head = _head(connection)
+    salts = BytesIO(os.urandom(SALT_BYTES * len(ERASABLE) * len(facts)))
     touched: dict[Subject, int] = {}
-    rows: list[dict[str, Any]] = []
+    rows: list[EventRow] = []
     told = Recorded()
     for place, (given, subjects) in enumerate(zip(facts, named, strict=True)):
         if given.event_id in known:
@@ -64,13 +67,12 @@ def record(
             continue
         seq += 1
         touched |= dict.fromkeys(subjects, seq)
-        row = _row(fact, seq, at, now)
-        commit(row, link)
-        link = row["hash"]
+        row = _row(fact, seq, at, now, salts, head)
+        head = row.hash
         rows.append(row)
         known[fact.event_id] = None
         told.rows[-1] = row
-    stores.write_rows(connection, insert(events), rows)
+    statements.write_rows(connection, events, rows)
     save(connection, before, standings, touched)
     return told
 
@@ -82,26 +84,26 @@ def read(connection: Connection, subjects: Iterable[Subject]) -> dict[Subject, S
     return standings
 
 
-def event_of(row: Mapping[str, Any] | RowMapping) -> ChannelUnsubscribed:
+def event_of(row: EventRow) -> ChannelUnsubscribed:
     """A row of ``events`` as the event it is."""
     return ChannelUnsubscribed(
-        seq=row["seq"],
-        event_id=row["event_id"],
-        occurred_at=from_microseconds(row["occurred_at"]),
-        recorded_at=from_microseconds(row["recorded_at"]),
-        channel=row["channel"],
-        group=row["group_name"] or None,
-        address=row["address"],
-        profile=row["profile"],
-        resubscribed=bool(row["subscribed"]),
-        type=row["type"],
-        source=row["source"],
-        reason=row["reason"],
-        campaign_id=row["campaign"],
-        campaign_type=row["campaign_type"],
-        variant=row["variant"],
-        revision=row["revision"],
-        text_hash=row["text_hash"],
+        seq=row.seq,
+        event_id=row.event_id,
+        occurred_at=from_microseconds(row.occurred_at),
+        recorded_at=from_microseconds(row.recorded_at),
+        channel=row.channel,
+        group=row.group_name or None,
+        address=row.address,
+        profile=row.profile,
+        resubscribed=row.subscribed,
+        type=row.type,
+        source=row.source,
+        reason=row.reason,
+        campaign_id=row.campaign,
+        campaign_type=row.campaign_type,
+        variant=row.variant,
+        revision=row.revision,
+        text_hash=row.text_hash,
     )
 
 
@@ -128,10 +130,14 @@ def _hear(fact: Fact, subjects: Iterable[Subject], standings: Mapping[Subject, S
     group = fact.group or CHANNEL
     named = [(standings[subject], fact.type if subject.level == "address" else None) for subject in subjects]
     if fact.occurred_at is None:
-        at = max([now, *(latest + 1 for standing, _ in named if (latest := standing.latest) is not None)])
+        latest = [standing.latest for standing, _ in named]
+        at = max([now, *[last + 1 for last in latest if last is not None]])
     else:
         at = microseconds(fact.occurred_at)
-    if not any(standing.hears(group, fact.subscribed, at, kind) for standing, kind in named):
+    for standing, kind in named:
+        if standing.hears(group, fact.subscribed, at, kind):
+            break
+    else:
         return None
     for standing, kind in named:
         standing.apply(group, fact.subscribed, at, kind, source=fact.source)
@@ -141,35 +147,37 @@ def _hear(fact: Fact, subjects: Iterable[Subject], standings: Mapping[Subject, S
 def _head(connection: Connection) -> tuple[int, int, bytes]:
     """The last event's ``seq`` and hash, and the time of recording: now, though never before the last event's."""
     now = time.time_ns() // 1000
-    last = connection.execute(
-        select(events.c.seq, events.c.recorded_at, events.c.hash).order_by(events.c.seq.desc()).limit(1)
-    ).one_or_none()
-    return (last.seq, max(now, last.recorded_at), last.hash) if last else (0, now, START)
+    for seq, recorded_at, head in statements.rows_of(connection, _NEWEST):
+        return seq, max(now, recorded_at), head
+    return 0, now, START
 
 
-def _recorded(connection: Connection, ids: Sequence[str]) -> dict[str, Mapping[str, Any] | None]:
-    known: dict[str, Mapping[str, Any] | None] = {}
-    for some in (ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE)):
-        for row in connection.execute(select(events).where(events.c.event_id.in_(some))).mappings():
-            known[row["event_id"]] = dict(row)
-    return known
+def _recorded(connection: Connection, ids: Sequence[str]) -> dict[str, EventRow | None]:
+    found = map(EventRow._make, statements.rows_where(connection, events, "event_id", ids))
+    return {row.event_id: row._replace(subscribed=bool(row.subscribed)) for row in found}
 
 
-def _row(fact: Fact, seq: int, at: int, now: int) -> dict[str, Any]:
-    return {
-        "seq": seq,
-        "event_id": fact.event_id,
-        "occurred_at": at,
-        "recorded_at": now,
-        "channel": fact.channel,
-        "group_name": fact.group or CHANNEL,
-        "subscribed": fact.subscribed,
-        "type": fact.type,
-        "source": fact.source,
-        "campaign": fact.campaign,
-        "campaign_type": fact.campaign_type,
-        "variant": fact.variant,
-        "revision": fact.revision,
-        "text_hash": fact.text_hash,
-        **{name: getattr(fact, name) for name in ERASABLE},
-    }
+def _row(fact: Fact, seq: int, at: int, now: int, fresh: BytesIO, before: bytes) -> EventRow:
+    """The row of an event that follows the one whose hash is ``before``; ``fresh`` are random bytes for its salts."""
+    covered = (
+        seq,
+        fact.event_id,
+        at,
+        now,
+        fact.channel,
+        fact.group or CHANNEL,
+        fact.subscribed,
+        fact.type,
+        fact.source,
+        fact.campaign,
+        fact.campaign_type,
+        fact.variant,
+        fact.revision,
+        fact.text_hash,
+    )
+    erasable = (fact.address, fact.profile, fact.reason)
+    salts = [None if value is None else fresh.read(SALT_BYTES) for value in erasable]
+    digests = [
+        digest(value, salt) if value is not None and salt else None for value, salt in zip(erasable, salts, strict=True)
+    ]
+    return EventRow._make((*covered, *erasable, *salts, *digests, link(covered, digests, before)))

@@ -11,10 +11,10 @@ from sqlalchemy import Engine, select
 from sqlalchemy.dialects.sqlite import insert
 
 from ..events import Fact
-from . import stores
+from . import statements, stores
 from .ledger import Ledger
 from .recording import Recorded
-from .standings import queries, subjects_of
+from .standings import subjects_of
 from .tables import status, tombstones
 
 
@@ -31,12 +31,15 @@ class _Rehearsal(Ledger):
 
     def _copy(self, facts: Sequence[Fact]) -> None:
         """What is here already has moved on since it was copied, and stays."""
-        for query in queries({subject for fact in facts for subject in subjects_of(fact)}):
-            with stores.clear_errors(self._original), self._original.connect() as connection:
-                rows = [dict(row) for row in connection.execute(query).mappings()]
-            if rows:
-                with stores.clear_errors(self._engine), stores.writing(self._engine) as connection:
-                    connection.execute(insert(status).on_conflict_do_nothing(), rows)
+        values = list({subject.value for fact in facts for subject in subjects_of(fact)})
+        with stores.clear_errors(self._original), self._original.connect() as connection:
+            rows = list(statements.rows_where(connection, status, "subject", values))
+        if rows:
+            with stores.clear_errors(self._engine), stores.writing(self._engine) as connection:
+                connection.execute(
+                    insert(status).on_conflict_do_nothing(),
+                    [dict(zip(status.c.keys(), row, strict=True)) for row in rows],
+                )
 
 
 @contextmanager

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal, NamedTuple
+from operator import itemgetter
+from typing import Literal, NamedTuple
 
-from sqlalchemy import Connection, Select, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection
 
 from ..events import Fact
 from ..status import CHANNEL, Answer, Standing
-from . import stores
+from . import statements
 from .tables import status
 
-_AT_ONCE = 500
 _SIGN = {True: 1, False: -1, None: 0}
-_KEY = ("channel", "level", "subject", "group_name")
 
 
 class Subject(NamedTuple):
@@ -51,28 +49,22 @@ class Row(NamedTuple):
 Rows = dict[str, Row]
 """A subject's rows, by group."""
 
-_NAMES = (*_KEY, *Row._fields, "seq")
-
 
 def load(connection: Connection, subjects: Iterable[Subject]) -> dict[Subject, Rows]:
     """What ``status`` holds of each subject; nothing for one who never answered."""
     found: dict[Subject, Rows] = {subject: {} for subject in subjects}
-    for query in queries(found):
-        for channel, level, subject, group, *row, _ in connection.execute(query):
-            found[Subject(channel, level, subject)][group] = Row(*row)
+    for subject, group, row, _ in rows_about(connection, found):
+        found[subject][group] = row
     return found
 
 
-def queries(subjects: Iterable[Subject]) -> Iterator[Select[Any]]:
-    """Queries for all rows of ``status`` of the subjects, a part of them each."""
-    wanted: dict[tuple[str, str], list[str]] = {}
-    for subject in subjects:
-        wanted.setdefault(subject[:2], []).append(subject.value)
-    for (channel, level), values in wanted.items():
-        for start in range(0, len(values), _AT_ONCE):
-            some = values[start : start + _AT_ONCE]
-            about = (status.c.channel == channel, status.c.level == level, status.c.subject.in_(some))
-            yield select(*(status.c[name] for name in _NAMES)).where(*about)
+def rows_about(connection: Connection, subjects: Iterable[Subject]) -> Iterator[tuple[Subject, str, Row, int]]:
+    """All rows of ``status`` of the subjects: whose, for which group, and the event that last changed it."""
+    wanted = set(subjects)
+    values = dict.fromkeys(subject.value for subject in wanted)
+    for value, channel, level, group, *row, seq in statements.rows_where(connection, status, "subject", list(values)):
+        if (subject := Subject(channel, level, value)) in wanted:
+            yield subject, group, Row(*row), seq
 
 
 def standing_of(rows: Rows) -> Standing:
@@ -90,24 +82,18 @@ def standing_of(rows: Rows) -> Standing:
 
 def rows_of(standing: Standing) -> Rows:
     """The rows that hold a standing."""
-    rows = {group: _row(standing, group) for group in standing.answers}
+    rows = {group: _row(standing, group, answer) for group, answer in standing.answers.items()}
     if CHANNEL not in rows and (standing.types or standing.last_yes is not None):
-        rows[CHANNEL] = _row(standing, CHANNEL)
+        rows[CHANNEL] = _row(standing, CHANNEL, None)
     return rows
 
 
-def _row(standing: Standing, group: str) -> Row:
-    own = standing.answers.get(group)
-    of_channel = group == CHANNEL
-    return Row(
-        answer=_SIGN[own.subscribed if own else None],
-        answered_at=own.at if own else None,
-        source=own.source if own else None,
-        in_force=_SIGN[standing.in_force(group)],
-        suppressed=of_channel and standing.suppressed,
-        types=json.dumps(standing.types, sort_keys=True) if of_channel and standing.types else "",
-        last_yes=standing.last_yes if of_channel else None,
-    )
+def _row(standing: Standing, group: str, own: Answer | None) -> Row:
+    answer, at, source = (_SIGN[own.subscribed], own.at, own.source) if own else (0, None, None)
+    if group != CHANNEL:
+        return Row(answer, at, source, _SIGN[standing.in_force(group)], False, "", None)
+    types = json.dumps(standing.types, sort_keys=True) if standing.types else ""
+    return Row(answer, at, source, _SIGN[standing.in_force(group)], standing.suppressed, types, standing.last_yes)
 
 
 def save(
@@ -118,12 +104,10 @@ def save(
 ) -> None:
     """Write the rows of ``status`` that changed, each with the ``seq`` of its subject's last event (``touched``)."""
     changed = [
-        dict(zip(_NAMES, (*subject, group, *row, seq), strict=True))
-        for subject, seq in sorted(touched.items())  # by key, as the table is: each of its pages is met once
+        (subject.value, subject.channel, subject.level, group, *row, seq)
+        for subject, seq in touched.items()
         for group, row in rows_of(standings[subject]).items()
         if before[subject].get(group) != row
     ]
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    upsert = dialect.insert(status)
-    values = {column.name: upsert.excluded[column.name] for column in status.c if column.name not in _KEY}
-    stores.write_rows(connection, upsert.on_conflict_do_update(index_elements=_KEY, set_=values), changed)
+    changed.sort(key=itemgetter(0, 1, 2, 3))  # by key, as the table is: each of its pages is met once
+    statements.write_rows(connection, status, changed, replace=True)

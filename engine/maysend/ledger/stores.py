@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
-from operator import itemgetter
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
@@ -18,7 +17,6 @@ from sqlalchemy import (
     URL,
     Connection,
     Engine,
-    Insert,
     column,
     create_engine,
     event,
@@ -31,7 +29,8 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
 from ..errors import LedgerError, LedgerMissingError
-from .tables import SCHEMA
+from .glance import SCHEMA
+from .statements import run
 
 BUSY_SECONDS = 30
 """How long an append waits for another process's lock before it gives up."""
@@ -118,7 +117,8 @@ def reading(engine: Engine) -> Iterator[Connection]:
     with engine.connect() as connection:
         if engine.dialect.name == "postgresql":
             connection = connection.execution_options(isolation_level="REPEATABLE READ")
-        yield connection
+        with connection.begin():
+            yield connection
 
 
 @contextmanager
@@ -144,20 +144,6 @@ def outlast(write: Callable[[bool], T]) -> T:
                 raise
         tried = True
         time.sleep(0.2)
-
-
-def write_rows(connection: Connection, statement: Insert, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Execute an insert for each of ``rows``, which all have the same columns.
-
-    It is compiled once, and the values go to the driver as they are: SQLAlchemy would look at each of them again.
-    """
-    if not rows:
-        return
-    compiled = statement.compile(dialect=connection.dialect, column_keys=list(rows[0]))
-    if compiled.positiontup is None:
-        connection.exec_driver_sql(str(compiled), rows)
-    else:
-        connection.exec_driver_sql(str(compiled), list(map(itemgetter(*compiled.positiontup), rows)))
 
 
 def lock(connection: Connection) -> None:
@@ -245,18 +231,18 @@ def _take_turn(connection: Connection) -> None:
     SQLite itself would look for the lock ten times a second, and be late each time that others write without a pause.
     """
     deadline = time.monotonic() + BUSY_SECONDS
-    connection.exec_driver_sql("PRAGMA busy_timeout=0")
+    run(connection, "PRAGMA busy_timeout=0")
     try:
         while True:
             try:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                run(connection, "BEGIN IMMEDIATE")
                 return
             except OperationalError as error:
                 if "database is locked" not in str(error.orig) or time.monotonic() > deadline:
                     raise
             time.sleep(TURN_SECONDS)
     finally:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+        run(connection, f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
 
 
 def _postgresql(url: URL) -> Engine:

@@ -6,6 +6,8 @@ that the hash chain covers in its place.
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -19,8 +21,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA = "0002"
-"""The newest migration: what a database must be at to be used."""
+from ..events import Source, Type
 
 ERASABLE = ("address", "profile", "reason")
 """The columns of ``events`` that can be erased."""
@@ -53,6 +54,54 @@ events = Table(
     Index("events_address", "address"),
     Index("events_profile", "profile"),
 )
+
+
+class EventRow(NamedTuple):
+    """A row of ``events``, its columns in their order."""
+
+    seq: int
+    event_id: str
+    occurred_at: int
+    recorded_at: int
+    channel: str
+    group_name: str
+    subscribed: bool
+    type: Type | None
+    source: Source
+    campaign: str | None
+    campaign_type: str | None
+    variant: str | None
+    revision: str | None
+    text_hash: str | None
+    address: str | None
+    profile: str | None
+    reason: str | None
+    address_salt: bytes | None
+    profile_salt: bytes | None
+    reason_salt: bytes | None
+    address_digest: bytes | None
+    profile_digest: bytes | None
+    reason_digest: bytes | None
+    hash: bytes
+
+    @property
+    def covered(self) -> tuple[Any, ...]:
+        """What the hash covers as it is."""
+        return self[:14]
+
+    @property
+    def erasable(self) -> tuple[str | None, ...]:
+        """The values of ``ERASABLE``."""
+        return self[14:17]
+
+    @property
+    def salts(self) -> tuple[bytes | None, ...]:
+        return self[17:20]
+
+    @property
+    def digests(self) -> tuple[bytes | None, ...]:
+        return self[20:23]
+
 
 status = Table(
     "status",

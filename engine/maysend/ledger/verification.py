@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, RowMapping, func, select
+from sqlalchemy import Connection, Engine, func, select
 
 from ..status import Standing
 from . import chain, stores
 from .erasure import Tombstones
 from .replay import events_of, subject_pages, subjects_named, take_in
-from .standings import Subject, load, queries, rows_of
-from .tables import ERASABLE, events
+from .standings import Subject, load, rows_about, rows_of
+from .tables import ERASABLE, EventRow, events
 
 _PAGE = 2_000
 
@@ -40,11 +40,11 @@ def verify(engine: Engine) -> Proof:
     before, expected = chain.START, 1
     for page in _event_pages(engine):
         for row in page:
-            if row["seq"] > expected:
-                proof.faults.append(Fault(expected, _missing(expected, row["seq"] - 1)))
+            if row.seq > expected:
+                proof.faults.append(Fault(expected, _missing(expected, row.seq - 1)))
             else:
-                proof.faults += [Fault(row["seq"], message) for message in _faults(row, before)]
-            before, expected = row["hash"], row["seq"] + 1
+                proof.faults += [Fault(row.seq, message) for message in _faults(row, before)]
+            before, expected = row.hash, row.seq + 1
             proof.events += 1
         proof.faults += _unanswered(engine, page)
     proof.head = before.hex()
@@ -53,36 +53,35 @@ def verify(engine: Engine) -> Proof:
     return proof
 
 
-def _event_pages(engine: Engine) -> Iterator[Sequence[RowMapping]]:
+def _event_pages(engine: Engine) -> Iterator[Sequence[EventRow]]:
     after = 0
     while True:
         query = select(events).where(events.c.seq > after).order_by(events.c.seq).limit(_PAGE)
         with stores.clear_errors(engine), engine.connect() as connection:
-            page = connection.execute(query).mappings().all()
+            page = [EventRow._make(row) for row in connection.execute(query)]
         if not page:
             return
         yield page
-        after = page[-1]["seq"]
+        after = page[-1].seq
 
 
 def _missing(first: int, last: int) -> str:
     return "is missing" if first == last else f"and all up to {last} are missing"
 
 
-def _faults(row: RowMapping, before: bytes) -> Iterator[str]:
-    if chain.link(row, before) != row["hash"]:
+def _faults(row: EventRow, before: bytes) -> Iterator[str]:
+    if chain.link(row.covered, row.digests, before) != row.hash:
         yield "was changed, or does not follow the event before it"
-    for name in ERASABLE:
-        value, salt, digest = row[name], row[f"{name}_salt"], row[f"{name}_digest"]
+    for name, value, salt, digest in zip(ERASABLE, row.erasable, row.salts, row.digests, strict=True):
         if value is None and salt is None:
             continue
         if value is None or salt is None or chain.digest(value, salt) != digest:
             yield f"its {name} was changed"
 
 
-def _unanswered(engine: Engine, page: Sequence[RowMapping]) -> Iterator[Fault]:
+def _unanswered(engine: Engine, page: Sequence[EventRow]) -> Iterator[Fault]:
     """Subjects whose answers are in no row of ``status`` at all."""
-    named = {subject: row["seq"] for row in page for subject in subjects_named(row)}
+    named = {subject: row.seq for row in page for subject in subjects_named(row)}
     with stores.clear_errors(engine), engine.connect() as connection:
         found = load(connection, named)
     for subject, seq in named.items():
@@ -114,15 +113,13 @@ def _replay(connection: Connection, subjects: Sequence[Subject]) -> tuple[dict[S
     last = dict.fromkeys(standings, 0)
     for subject, row in events_of(connection, subjects):
         take_in(standings[subject], subject, row)
-        last[subject] = row["seq"]
+        last[subject] = row.seq
     return standings, last
 
 
 def _last_changes(connection: Connection, subjects: Iterable[Subject]) -> dict[Subject, int]:
     """The last event that each subject's rows of ``status`` know of."""
     found: dict[Subject, int] = {}
-    for query in queries(subjects):
-        for channel, level, value, *_, seq in connection.execute(query):
-            subject = Subject(channel, level, value)
-            found[subject] = max(seq, found.get(subject, 0))
+    for subject, *_, seq in rows_about(connection, subjects):
+        found[subject] = max(seq, found.get(subject, 0))
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Generic, TypeVar
@@ -15,6 +14,8 @@ MOST_AT_ONCE = 512
 
 J = TypeVar("J")
 R = TypeVar("R")
+Told = Callable[[R | Exception], None]
+"""Is told a job's result, or what kept it from having one; it must not raise, and not wait."""
 
 
 class Writer(Generic[J, R]):
@@ -26,22 +27,20 @@ class Writer(Generic[J, R]):
 
     def __init__(self, write: Callable[[Sequence[J]], Sequence[R]]) -> None:
         self._write = write
-        self._jobs: SimpleQueue[tuple[J, Future[R]] | None] = SimpleQueue()
+        self._jobs: SimpleQueue[tuple[J, Told[R]] | None] = SimpleQueue()
         self._start = Lock()
         self._thread: Thread | None = None
         self._closed = False
 
-    def submit(self, job: J) -> Future[R]:
-        """Queue ``job``; what comes back holds its result once it is committed, or what kept it from being so."""
-        done: Future[R] = Future()
+    def submit(self, job: J, told: Told[R]) -> None:
+        """Queue ``job``; the writer's thread calls ``told`` once it is committed, or cannot be."""
         with self._start:
             if self._closed:
                 raise LedgerError("ledger: is closed")
             if self._thread is None:
                 self._thread = Thread(target=self._run, name="maysend-ledger", daemon=True)
                 self._thread.start()
-            self._jobs.put((job, done))
-        return done
+            self._jobs.put((job, told))
 
     def close(self) -> None:
         """Finish what was submitted, and take no more."""
@@ -60,7 +59,7 @@ class Writer(Generic[J, R]):
             if last:
                 return
 
-    def _drain(self) -> tuple[list[tuple[J, Future[R]]], bool]:
+    def _drain(self) -> tuple[list[tuple[J, Told[R]]], bool]:
         """Wait for one job, then take what else is there; the flag says that the ledger closes."""
         batch = []
         waiting = self._jobs.get()
@@ -74,16 +73,16 @@ class Writer(Generic[J, R]):
                 return batch, False
         return batch, True
 
-    def _commit(self, batch: Sequence[tuple[J, Future[R]]]) -> None:
+    def _commit(self, batch: Sequence[tuple[J, Told[R]]]) -> None:
         try:
             results = self._write([job for job, _ in batch])
         except Exception as error:  # whatever it was, the one who waits must hear of it
             if len(batch) == 1 or isinstance(error, LedgerError):
-                for _, done in batch:
-                    done.set_exception(error)
+                for _, told in batch:
+                    told(error)
             else:
                 for single in batch:
                     self._commit([single])
             return
-        for (_, done), result in zip(batch, results, strict=True):
-            done.set_result(result)
+        for (_, told), result in zip(batch, results, strict=True):
+            told(result)

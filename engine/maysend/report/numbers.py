@@ -14,6 +14,7 @@ from sqlglot import exp
 
 from ..events import isoformat
 from ..model import Campaign
+from ..operators import instant, on_wall_clock
 from ..runner import Run
 from ..targeting import reads
 from ..targeting.behaviour import Events
@@ -243,8 +244,8 @@ def _sends(run: Run) -> tuple[list[Sent], Step]:
     event, relation, kinds = event_table(run.project, run.catalog, SENDS)
     sends = Events(event, relation, kinds, run.clock, "text")
     time, kind = sends.column(declared.at)
-    day = cast(run.clock.local(time, kind.kind), "date")
-    so_far = exp.LTE(this=time.copy(), expression=run.clock.literal(run.clock.as_of, kind.kind))
+    day = cast(on_wall_clock(time, kind.kind, run.clock), "date")
+    so_far = exp.LTE(this=time.copy(), expression=instant(run.clock.as_of, kind.kind, run.clock))
     source = exp.select().from_(table(relation, "e")).where(so_far)
     ((first, last),) = run.backend.rows(source.select(exp.Min(this=day), exp.Max(this=day.copy())))
     step = _step(first, last)

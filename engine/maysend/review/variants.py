@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..declarations import assembly, references
+from ..declarations import references
 from ..declarations.shapes import Shapes
 from ..documents import Document
 from ..errors import Problem
@@ -84,11 +84,12 @@ class _Builder:
             return None
         files = {file: one for file, one in self.after.items() if file != change.file}
         files |= {change.file: document} if document else {}
-        settings, declared = files.pop(PROJECT_FILE), _by_kind(files)
-        names = {kind: set(documents) for kind, documents in declared.items()}
-        if any(references.Declared(self.plugins, settings, declared, names).problems()):
+        settings, documents = files.pop(PROJECT_FILE), _by_kind(files)
+        names = {kind: set(named) for kind, named in documents.items()}
+        declared = references.Declared(self.plugins, settings, documents, names)
+        if any(declared.problems()):
             return None
-        project = assembly.project(self.head.root, settings, declared)
+        project = declared.project(self.head.root, settings)
         return None if self.check(project) else project
 
 

@@ -12,6 +12,7 @@ from ..columns import ColumnType, Kind, Table
 from ..conditions import Aggregate, Kept, Typed, keeps
 from ..model import EventTable
 from ..moments import Clock
+from ..operators import instant
 from ..trees import cast, column, either, missing, named, number, select, small, table
 from .features import as_key, value
 
@@ -98,7 +99,7 @@ class Events:
 
     def _select(self, *columns: E) -> exp.Select:
         time, kind = self._at()
-        so_far = exp.LTE(this=time, expression=self.clock.literal(self.clock.as_of, kind.kind))
+        so_far = exp.LTE(this=time, expression=instant(self.clock.as_of, kind.kind, self.clock))
         return select(*columns).from_(table(self.relation, "e"), copy=False).where(so_far, copy=False)
 
     def measure(self, aggregate: Aggregate, narrow: Collection[str]) -> E:

@@ -173,10 +173,12 @@ class _Single:
     def _listed(self, name: str) -> Code:
         """Code 0 is missing, and every value that there is has its own."""
         listed = f"listed {self.feature.name}"
-        found = exp.Coalesce(this=column("code", f"v{name}"), expressions=[small(0)])
         nothing = select(named(small(0), "code"), named(exp.null(), self.feature.name))
         values = select(column("code"), named(column("value"), self.feature.name)).from_(table(listed), copy=False)
         rows = exp.union(values, nothing, distinct=False)
+        if self.feature.numbered:
+            return Code(name, column(self.feature.numbered), rows, self.predicates)
+        found = exp.Coalesce(this=column("code", f"v{name}"), expressions=[small(0)])
         joined = select(column("value"), column("code")).from_(table(listed), copy=False)
         return Code(name, found, rows, self.predicates, self.feature.name, joined)
 
@@ -287,6 +289,13 @@ class _Single:
             [(small(code), value) for code, value in rows], alias="v", columns=["code", self.feature.name]
         )
         return select(column("code"), column(self.feature.name)).from_(values, copy=False)
+
+
+def numbered(values: Sequence[str], number: str = "code") -> exp.Select:
+    """Each ``value``, and its number from 1 on."""
+    rows = [(exp.Literal.string(value), small(place)) for place, value in enumerate(values, 1)]
+    known = exp.values(rows, alias="v", columns=["value", number])
+    return select(column("value"), column(number)).from_(known, copy=False)
 
 
 def _count(last: int) -> exp.Select:

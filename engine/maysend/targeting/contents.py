@@ -9,18 +9,19 @@ from sqlglot import exp
 
 from ..columns import ColumnType
 from ..trees import both, cast, column, either, missing, named, number, select, small, table
+from .engine import Engine
 from .features import Feature, items_column
 from .lookups import Predicate
-from .plan import Engine, Plan
+from .plan import Plan
 
 E = exp.Expr
 _MANY = 4
 """From so many values on that are looked for in one list."""
 
-_PIECE = 10
+_PIECE = 14
 """The bits that are looked up by one code."""
 
-_BITS = 6 * _PIECE
+_BITS = 4 * _PIECE
 
 
 @dataclass(frozen=True, slots=True)

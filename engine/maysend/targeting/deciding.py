@@ -112,6 +112,12 @@ def looks_up(plan: Plan, stage: int, word: int) -> bool:
     return bool(_looked_up(plan, stage, word))
 
 
+def already_reached(word: int) -> E:
+    """The campaigns whose message somebody of ``before`` would get by the same address as one with a smaller key."""
+    taken = exp.Coalesce(this=column(f"d{word}", "d"), expressions=[small(0)])
+    return exp.Paren(this=exp.BitwiseAnd(this=column(f"s{word}", "d"), expression=taken))
+
+
 def decisions(plan: Plan, until: int = CAPPED) -> exp.Select:
     """Of the profiles of ``passed``: ``key``, the address where it is carried, the hash where anything is drawn, and
     ``s<stage>_<word>`` up to a stage.

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from sqlglot import exp
 
 from ..trees import table
+from .engine import Engine
 from .features import Feature
 from .lookups import WORD_BITS
-from .plan import Engine, Plan
+from .plan import Plan
 from .stages import REASONS
 
 _STEPS = (
@@ -48,9 +49,10 @@ def outline(plan: Plan, engine: Engine) -> Iterator[str]:
             continue
         sides = " and ".join(f"{rows(standing.side(level)):,} {plural}" for level, plural in standing.sides())
         yield f"  answers on {standing.channel}: {sides}; {len(list(standing.described()))} bits"
+    texts = {feature.numbered: feature for feature in plan.features.features.values() if feature.numbered}
     for code in plan.codes:
         asked = len(code.predicates)
-        on = ", ".join(sorted({_asked(plan.features.features[name]) for name in code.features()}))
+        on = ", ".join(sorted({_asked(texts.get(name, plan.features.features[name])) for name in code.features()}))
         predicates = f"{asked} predicate{'s' * (asked > 1)}"
         yield f"  lookup: {predicates} on {on}: {rows(f'lookup {code.name}'):,} buckets"
     if plan.drawn:

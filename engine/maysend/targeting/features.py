@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlglot import exp
 
@@ -64,13 +65,17 @@ def as_key(found: E, kind: Kind, key: Kind) -> E:
 class Feature:
     """A value per profile, as SQL over the base's joined tables. ``word`` marks a column of a standing's bits.
 
-    ``span`` is (0, the largest) of a few whole numbers, none of them missing, where that is known beforehand.
+    ``span`` is (0, the largest) of a few whole numbers, none of them missing, where that is known beforehand. Where the
+    roster has numbered a text's ``values`` (from 1 on; 0 where it is missing), ``numbered`` is the feature that has the
+    numbers.
     """
 
     name: str
     expression: E
     type: ColumnType
     span: tuple[int, int] | None = None
+    numbered: str | None = None
+    values: Sequence[str] = ()
 
     @property
     def word(self) -> bool:
@@ -104,11 +109,22 @@ class Features:
 
     def add(self, expression: E, type_: ColumnType, span: tuple[int, int] | None = None) -> E:
         """The feature's column; the same expression is the same feature."""
+        return column(self._added(expression, type_, span).name)
+
+    def add_text(self, name: str, expression: E, type_: ColumnType) -> E:
+        """A text column of the profiles (``name``), beside its numbers where the roster has them."""
+        values = self.catalog.roster.texts.get(name, ()) if self.catalog.roster else ()
+        if not values:
+            return self.add(expression, type_)
+        numbers = self._added(column(numbers_column(name), "p"), ColumnType("integer"), (0, len(values)))
+        return column(self._added(expression, type_, None, numbers.name, values).name)
+
+    def _added(self, expression: E, *of: Any) -> Feature:
         sql = written(expression)
         if sql not in self._by_sql:
             name = f"f{len(self.features)}"
-            self._by_sql[sql] = self.features[name] = Feature(name, expression, type_, span)
-        return column(self._by_sql[sql].name)
+            self._by_sql[sql] = self.features[name] = Feature(name, expression, *of)
+        return self._by_sql[sql]
 
     def words_of(self, standing: Standing) -> dict[str, str]:
         """The features that are words of a standing: the word's column, and the feature's."""
@@ -159,7 +175,7 @@ class View:
             raise SourceError(f'{self.project.profiles.source.location}: has no column "{name}"')
         kept = self.features.catalog.roster and table[name].kind == "float" and not table[name].path
         found = column(name, "p") if kept else value(table, name, "p")
-        return self.features.add(found, table[name]), table[name]
+        return self.features.add_text(name, found, table[name]), table[name]
 
     def aggregate(self, aggregate: Aggregate) -> Typed:
         known = self.features.aggregates
@@ -265,6 +281,11 @@ def shared_column(address: str) -> str:
 def items_column(column: str, piece: int) -> str:
     """The roster's column of what is in a list, a bit a value; the first bit of the first says that there is a list."""
     return f"items {column} {piece}"
+
+
+def numbers_column(column: str) -> str:
+    """The roster's column of the numbers of a text's values."""
+    return f"number of {column}"
 
 
 def aggregate_table(aggregate: Aggregate, name: str) -> str:

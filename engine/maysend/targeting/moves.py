@@ -10,8 +10,9 @@ from sqlglot import exp
 
 from ..trees import column, either, named, number, small, table
 from .deciding import decisions
+from .engine import Engine
 from .lookups import WORD_BITS
-from .plan import Engine, Plan
+from .plan import Plan
 from .stages import REASONS
 
 E = exp.Expr

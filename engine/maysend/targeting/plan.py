@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from sqlglot import exp
 
@@ -36,22 +36,6 @@ DUPLICATE, FREQUENCY, CONTROL, CAPPED = (
 LOOKED_UP = (AUDIENCE, FREQUENCY)
 """The stages that are looked up by what a profile is, whatever it answered."""
 SHARED = "shared"
-
-
-class Engine(Protocol):
-    """What a plan needs of a backend. Relations it may read: ``profiles``, ``answers``, ``events <name>``."""
-
-    def create(self, name: str, query: exp.Query, *, few: bool = False) -> None:
-        """Keep a query's rows as a temporary table, replacing one of that name; ``few`` are not worth a good plan."""
-
-    def each(self, name: str, query: exp.Query, *, first: Mapping[str, exp.Query]) -> None:
-        """Keep what a query finds in each part of a large table, where that is in parts; whoever reads it puts the
-        parts together. ``first`` are tables that it reads, of the same part."""
-
-    def view(self, name: str, query: exp.Query) -> None:
-        """Give a query a name."""
-
-    def rows(self, query: exp.Query) -> list[tuple[Any, ...]]: ...
 
 
 @dataclass(frozen=True, slots=True)

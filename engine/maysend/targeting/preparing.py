@@ -11,12 +11,13 @@ from ..conditions import Aggregate
 from ..trees import column, has, missing, named, number, select, small, table
 from .behaviour import counters
 from .clauses import split
-from .coding import Span, codes, searched, truths
+from .coding import Span, codes, numbered, searched, truths
 from .contents import look_into_lists
 from .deciding import BEFORE_CAPS, decisions, passed
+from .engine import Engine
 from .features import HASH, Feature, aggregate_table, as_key, shared_column
 from .lookups import Code, Predicate
-from .plan import CAPPED, DUPLICATE, GROUP, LOOKED_UP, NO_ADDRESS, SHARED, Engine, Plan
+from .plan import CAPPED, DUPLICATE, GROUP, LOOKED_UP, NO_ADDRESS, SHARED, Plan
 from .standings import ANSWERS, Level, Standing
 from .tables import asked_for
 
@@ -198,10 +199,12 @@ def _look_up(plan: Plan, engine: Engine) -> None:
 
 
 def _status(plan: Plan, engine: Engine) -> None:
-    """``status``: what each word of answers that ``passed`` has passes; nothing without an address."""
+    """``answers found``: the words of answers that ``passed`` has, and of how many profiles; and ``status``: what each
+    of them passes; nothing without an address."""
     words = [f"w{word}" for word in plan.standing.words]
-    answers = select(*map(column, words)).distinct(copy=False).from_(table("passed"), copy=False)
-    engine.each("answers found", answers, first={})
+    many = named(exp.Count(this=exp.Star()), "many")
+    answers = select(*map(column, words), many).from_(table("passed"), copy=False)
+    engine.each("answers found", answers.group_by(*map(column, words), copy=False), first={})
     held = [named(column(word), name) for word, name in plan.features.words_of(plan.standing).items()]
     representatives = select(*map(column, words), *held).distinct(copy=False).from_(table("answers found"), copy=False)
     asked = [predicate for predicate in plan.predicates if NO_ADDRESS < predicate.stage <= GROUP]
@@ -239,10 +242,15 @@ def _spans(plan: Plan, predicates: list[Predicate], engine: Engine) -> dict[str,
 
 
 def _list_values(plan: Plan, predicates: list[Predicate], engine: Engine) -> set[str]:
-    """The profiles' columns that are searched and have few values, each with a table of them: to search every value
-    once is cheaper than to search every profile."""
+    """The profiles' columns that have few values, each with a table of them: those whose values the roster has
+    numbered, and those that are searched, for to search every value once is cheaper than to search every profile."""
     found = set()
-    for name in sorted({name for predicate in predicates for name in searched(predicate.test)}):
+    asked = {name.name for predicate in predicates for name in predicate.test.find_all(exp.Column)}
+    for name in sorted(asked):
+        if plan.features.features[name].numbered:
+            engine.create(f"listed {name}", numbered(plan.features.features[name].values))
+            found.add(name)
+    for name in sorted({name for predicate in predicates for name in searched(predicate.test)} - found):
         feature = plan.features.features[name]
         if {part.table for part in feature.expression.find_all(exp.Column)} != {"p"} or plan.narrowed:
             continue
@@ -271,7 +279,8 @@ def _distinct(engine: Engine, source: E) -> int:
 
 
 def _duplicates(plan: Plan, engine: Engine) -> None:
-    """``before``: for the profiles that share an address, the campaigns that one with a smaller key passed so far."""
+    """``before``: for the profiles that share an address, the campaigns that one with a smaller key passed so far
+    (``d<word>``), and those that they passed themselves (``s<word>``)."""
     last = DUPLICATE - 1
     words = [f"s{last}_{word}" for word in range(plan.words)]
     some = exp.or_(*(exp.NEQ(this=column(word), expression=small(0)) for word in words))
@@ -297,7 +306,8 @@ def _duplicates(plan: Plan, engine: Engine) -> None:
         )
         for word, name in enumerate(words)
     ]
-    engine.create("before", select(column("key", "a"), *before).from_(table("sharing", "a"), copy=False))
+    own = [named(column(name, "a"), f"s{word}") for word, name in enumerate(words)]
+    engine.create("before", select(column("key", "a"), *before, *own).from_(table("sharing", "a"), copy=False))
 
 
 def _repeated(plan: Plan, some: E) -> exp.Select:

@@ -8,9 +8,17 @@ from typing import TypeVar
 from sqlglot import exp
 
 from ..trees import both, cast, column, has, missing, named, number, select, small, table
-from .deciding import changes, decisions, late_decisions, looks_up, same_answers
-from .lookups import WORD_BITS, conjunction
-from .plan import AUDIENCE, DUPLICATE, GROUP, NO_ADDRESS, Engine, Plan
+from .deciding import (
+    already_reached,
+    changes,
+    decisions,
+    late_decisions,
+    looks_up,
+    same_answers,
+)
+from .engine import Engine
+from .lookups import FULL, WORD_BITS, conjunction
+from .plan import AUDIENCE, DUPLICATE, FREQUENCY, GROUP, NO_ADDRESS, Plan
 from .stages import REASONS
 
 E = exp.Expr
@@ -31,7 +39,10 @@ def waterfall(plan: Plan, engine: Engine, through: int = _LAST) -> tuple[int, li
     ``through`` is the last stage looked at; who passes it is ``included``.
     """
     ((population,),) = engine.rows(select(exp.Count(this=exp.Star())).from_(table("people"), copy=False))
-    passes = _until_group(plan, engine) | _behind_group(plan, engine, through)
+    passes = _until_group(plan, engine)
+    if through >= DUPLICATE and plan.repeated:
+        passes |= _but_duplicates(plan, engine, passes)
+    passes |= _behind_duplicates(plan, engine, through)
     return population, [_counts(index, population, passes, through) for index in range(len(plan.asked))]
 
 
@@ -59,12 +70,25 @@ def _until_group(plan: Plan, engine: Engine) -> dict[tuple[int, int], int]:
     return found
 
 
-def _behind_group(plan: Plan, engine: Engine, through: int) -> dict[tuple[int, int], int]:
-    """How many pass each stage behind the groups' where anybody can be lost."""
+def _but_duplicates(plan: Plan, engine: Engine, passes: Mapping[tuple[int, int], int]) -> dict[tuple[int, int], int]:
+    """How many pass the stage of duplicates: all but those whose address somebody with a smaller key has."""
+    found = {}
+    for words in _few(range(plan.words)):
+        lost = {word: already_reached(word) for word in words}
+        source = table("before", "d")
+        for word, place, count in _counted(engine, lost, source, [], {word: [number(-1)] for word in words}):
+            index = word * WORD_BITS + place
+            if index < len(plan.asked):
+                found[DUPLICATE, index] = passes[GROUP, index] - count
+    return found
+
+
+def _behind_duplicates(plan: Plan, engine: Engine, through: int) -> dict[tuple[int, int], int]:
+    """How many pass each stage behind the duplicates' where anybody can be lost."""
     places = [
         (stage, word)
         for word in range(plan.words)
-        for stage in range(DUPLICATE, through + 1)
+        for stage in range(FREQUENCY, through + 1)
         if changes(plan, stage, word)
     ]
     found = {(stage, word * WORD_BITS + bit): 0 for stage, word in places for bit in range(WORD_BITS)}
@@ -98,36 +122,42 @@ def _counted(
         for query in found:
             query.join(table("status", "s"), on=status.copy(), copy=False)
     together = exp.union(*found, distinct=False, copy=False) if len(found) > 1 else found[0]
-    engine.each("counted", together, first=_tally(words, source, by))
+    engine.create("spread", _spreads(by), few=True)
+    engine.each("counted", together, first={"tally": _tally(words, source, by)})
     sums = [cast(exp.Sum(this=column(f"n{place}")), "bigint") for place in range(len(next(iter(passed.values()))))]
     whole = select(column("word"), column("place"), *sums).from_(table("counted"), copy=False)
     return engine.rows(whole.group_by(column("word"), column("place"), copy=False))
 
 
-def _tally(words: Mapping[int, E], source: E, by: Sequence[exp.Column]) -> dict[str, exp.Query]:
-    """How to make ``tally``: how often each bit of the words is set, ``by`` columns of ``passed`` (``d``).
+def _spreads(by: Sequence[exp.Column]) -> exp.Select:
+    """The groups over which the profiles of each kind are spread (``by`` words of answers)."""
+    kinds = [column(kind.name) for kind in by]
+    spread = select(*kinds, named(_spread(exp.Sum(this=column("many"))), "spread"))
+    spread.from_(table("answers found"), copy=False)
+    return spread.group_by(*(kind.copy() for kind in kinds), copy=False) if by else spread
+
+
+def _tally(words: Mapping[int, E], source: E, by: Sequence[exp.Column]) -> exp.Select:
+    """How often each bit of the words is set, ``by`` columns of ``passed`` (``d``).
 
     ``a<word>_<shift>`` has the lanes. Many profiles of one kind are spread over several rows.
     """
-    kinds = [column(kind.name) for kind in by]
-    sizes = select(*kinds, named(_spread(exp.Count(this=exp.Star())), "spread")).from_(table("passed"), copy=False)
-    spread = sizes.group_by(*(kind.copy() for kind in kinds), copy=False) if by else sizes
     shuffled = exp.func("HASH", column("key", "d"))
     part = named(exp.BitwiseAnd(this=shuffled, expression=column("spread", "spread")), "part")
     found: list[E] = [*(kind.copy() for kind in by), part]
-    lanes = number(sum(1 << _LANE * lane for lane in range(_LANES)))
+    lanes = sum(1 << _LANE * lane for lane in range(_LANES))
     for name, word in words.items():
         for shift in range(_LANE):
-            shifted = exp.BitwiseRightShift(this=word.copy(), expression=small(shift)) if shift else word.copy()
-            bits = exp.BitwiseAnd(this=exp.Paren(this=shifted), expression=lanes.copy())
-            found.append(named(cast(exp.Sum(this=bits), "bigint"), f"a{name}_{shift}"))
+            bits = exp.BitwiseAnd(this=word.copy(), expression=number(lanes << shift & FULL))
+            total = exp.BitwiseRightShift(this=exp.Sum(this=bits), expression=small(shift))
+            found.append(named(cast(total, "bigint"), f"a{name}_{shift}"))
     tally = select(*found).from_(source, copy=False)
     if by:
         same = [exp.EQ(this=column(kind.name, "spread"), expression=kind.copy()) for kind in by]
         tally.join(table("spread", "spread"), on=both(list(same)), copy=False)
     else:
         tally.join(table("spread", "spread"), join_type="cross", copy=False)
-    return {"spread": spread, "tally": tally.group_by(*map(small, range(1, len(by) + 2)), copy=False)}
+    return tally.group_by(*map(small, range(1, len(by) + 2)), copy=False)
 
 
 def _places(name: int, passed: list[E]) -> exp.Select:

@@ -17,7 +17,6 @@ from ..preferences import masked
 from ..status import CHANNEL
 from ..tokens import Link
 from . import bodies, files
-from .recording import record
 from .site import Site
 
 LARGEST = 64 * 1024
@@ -41,8 +40,8 @@ async def change(request: Request) -> Response:
     try:
         facts = await run_in_threadpool(site.preferences.changing, link, changes, "api")
     except UnknownNameError as error:
-        raise HTTPException(409, str(error)) from None
-    events = await record(request, facts)
+        raise HTTPException(409, str(error).encode(errors="replace").decode()) from None  # JSON can name half a letter
+    events = await request.app.state.recorder.record(facts)
     return JSONResponse(await run_in_threadpool(_state, site, link) | {"changed": len(events)})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -12,13 +12,14 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import Lifespan
+from starlette.types import Lifespan, Receive, Scope, Send
 
 from ..errors import InvalidTokenError, LedgerError
 from ..ledger import Ledger
 from . import api, feedback, files, pages
 from .metrics import Metrics
 from .middleware import Frame
+from .recording import Recorder
 from .site import Site
 
 Answer = Callable[[Request], Awaitable[Response]]
@@ -54,21 +55,32 @@ def create(site: Site, ledger: Ledger, lifespan: Lifespan[Starlette] | None = No
     )
     app.router.redirect_slashes = False
     app.state.site, app.state.ledger, app.state.metrics = site, ledger, Metrics()
+    app.state.recorder = Recorder(ledger, app.state.metrics)
     return app
 
 
+class _Endpoint:
+    """What a route does with each method: HEAD as GET, and OPTIONS.
+
+    To Starlette it is an application of its own, and so spared what it does around every function a second time.
+    """
+
+    def __init__(self, name: str, methods: Mapping[str, Answer]) -> None:
+        self.__name__ = name
+        self._methods = {**({"HEAD": methods["GET"]} if "GET" in methods else {}), **methods}
+        self.allowed = sorted({*self._methods, "OPTIONS"})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if answer := self._methods.get(scope["method"]):
+            response = await answer(Request(scope, receive, send))
+        else:
+            response = Response(status_code=204, headers={"allow": ", ".join(self.allowed)})
+        await response(scope, receive, send)
+
+
 def _route(path: str, name: str, **methods: Answer) -> Route:
-    """A route that answers its methods, HEAD as GET, and OPTIONS."""
-    allowed = sorted({*methods, "OPTIONS", *({"HEAD"} if "GET" in methods else ())})
-
-    async def answer(request: Request) -> Response:
-        method = "GET" if request.method == "HEAD" else request.method
-        if method == "OPTIONS" and method not in methods:
-            return Response(status_code=204, headers={"allow": ", ".join(allowed)})
-        return await methods[method](request)
-
-    answer.__name__ = name
-    return Route(path, answer, methods=allowed, name=name)
+    endpoint = _Endpoint(name, methods)
+    return Route(path, endpoint, methods=endpoint.allowed, name=name)
 
 
 async def _show_robots(_: Request) -> Response:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from email import message_from_bytes
+import re
+from email.message import Message
+from email.parser import BytesHeaderParser
 from urllib.parse import parse_qsl
 
 from starlette.exceptions import HTTPException
@@ -11,6 +13,9 @@ from starlette.requests import ClientDisconnect, Request
 
 SECONDS = 10
 """How long a body may take to arrive."""
+
+_PARTS = 1000
+"""The most fields of a form."""
 
 Fields = dict[str, list[str]]
 
@@ -54,7 +59,7 @@ def fields(content_type: str, body: bytes) -> Fields:
     if content_type.lower().lstrip().startswith("multipart/"):
         return _multipart(content_type, body)
     try:
-        pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=1000)
+        pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_PARTS)
     except ValueError:
         return {}
     found: Fields = {}
@@ -64,10 +69,15 @@ def fields(content_type: str, body: bytes) -> Fields:
 
 
 def _multipart(content_type: str, body: bytes) -> Fields:
+    """The parts of a form, which holds no further forms: whoever nests them a thousand deep gets none of it read."""
+    head = Message()
+    head["content-type"] = "".join(letter for letter in content_type if letter.isprintable())
+    if not (boundary := head.get_boundary()):
+        return {}
+    line = rb"(?:\A|\r?\n)--" + re.escape(boundary.encode("latin-1", "replace")) + rb"(?:--)?[ \t]*(?:\r?\n|\Z)"
     found: Fields = {}
-    head = "".join(letter for letter in content_type if letter.isprintable())
-    message = message_from_bytes(b"Content-Type: " + head.encode("latin-1", "replace") + b"\r\n\r\n" + body)
-    for part in message.walk():
+    for text in re.split(line, body, maxsplit=_PARTS):
+        part = BytesHeaderParser().parsebytes(text)
         name = part.get_param("name", header="content-disposition")
         payload = part.get_payload(decode=True)
         if isinstance(name, str) and isinstance(payload, bytes):

@@ -17,7 +17,6 @@ from ..errors import FeedbackError
 from ..events import Fact
 from ..hookspecs import Report
 from . import bodies, pages
-from .recording import record
 from .site import Feedback, Site
 
 LARGEST = 4 * 1024 * 1024
@@ -38,7 +37,7 @@ async def take_feedback(request: Request) -> Response:
     except FeedbackError as error:
         raise HTTPException(error.status, str(error)) from None
     facts = await run_in_threadpool(_facts, site, source, reports)
-    return JSONResponse({"reports": len(reports), "changed": len(await record(request, facts))})
+    return JSONResponse({"reports": len(reports), "changed": len(await request.app.state.recorder.record(facts))})
 
 
 async def take_reply(request: Request) -> Response:
@@ -66,7 +65,7 @@ async def take_reply(request: Request) -> Response:
         reason=_storable(reply),
         revision=site.project.revision,
     )
-    return JSONResponse({"changed": len(await record(request, [fact]))})
+    return JSONResponse({"changed": len(await request.app.state.recorder.record([fact]))})
 
 
 def _facts(site: Site, source: Feedback, reports: Sequence[Report]) -> list[Fact]:

@@ -9,7 +9,7 @@ from functools import cache
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from ..events import ChannelUnsubscribed
+from ..events import Fact
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 """The environment variable with the directory in which several workers keep their counts."""
@@ -45,11 +45,11 @@ class Metrics:
         self._requests(route, method, status).inc()
         self._seconds(route).observe(seconds)
 
-    def count_events(self, events: Sequence[ChannelUnsubscribed], seconds: float) -> None:
-        """One append, and the events it recorded."""
+    def count_append(self, changed: Sequence[Fact], seconds: float) -> None:
+        """One append, and the facts of it that became events."""
         self._appending.observe(seconds)
-        for event in events:
-            self._events(event.source, "yes" if event.resubscribed else "no").inc()
+        for fact in changed:
+            self._events(fact.source, "yes" if fact.subscribed else "no").inc()
 
     def text(self) -> bytes:
         """The Prometheus text format."""

@@ -68,8 +68,8 @@ def _tidy(path: str, prefix: str) -> str:
 
 
 def _add(message: MutableMapping[str, Any], scope: Scope) -> None:
-    given = {name for name, _ in message["headers"]}
-    message["headers"] = [*message["headers"], *(header for header in _RAW if header[0] not in given)]
+    given = dict(message["headers"])
+    message["headers"] = [*message["headers"], *[header for header in _RAW if header[0] not in given]]
     if scope["path"].startswith("/api/"):
         headers = MutableHeaders(scope=message)
         headers.add_vary_header("origin")

@@ -14,7 +14,6 @@ from ..hookspecs import Page, PageKind
 from ..preferences import Form, Preferences
 from ..status import CHANNEL
 from . import bodies, languages
-from .recording import record
 from .site import Site
 
 LARGEST = 64 * 1024
@@ -35,10 +34,10 @@ async def leave(request: Request) -> Response:
     link = site.preferences.open(token)
     fields = await _fields(request)
     if "form" not in fields:
-        await record(request, site.preferences.leaving(link, "one_click"))
+        await request.app.state.recorder.record(site.preferences.leaving(link, "one_click"))
         return _DONE
     form = _form(site.preferences, token, fields)
-    await record(request, site.preferences.leaving(link, "page", form))
+    await request.app.state.recorder.record(site.preferences.leaving(link, "page", form))
     return await _html(request, lambda language: site.left_page(link, token, language))
 
 
@@ -57,7 +56,7 @@ async def change_preferences(request: Request) -> Response:
     if not (form := _form(site.preferences, token, fields)):
         raise HTTPException(400, "the form is not complete; open the page again")
     on = {*fields.get("group", ()), *([CHANNEL] if "channel" in fields else ())}
-    await record(request, site.preferences.choosing(link, form, on, "page"))
+    await request.app.state.recorder.record(site.preferences.choosing(link, form, on, "page"))
     return RedirectResponse(f"{site.own_page(token)}?saved", 303)
 
 

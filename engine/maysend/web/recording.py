@@ -4,37 +4,66 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Generic, TypeVar
 
-from starlette.requests import Request
-
-from ..events import ChannelUnsubscribed, Fact
-from ..ledger import Ledger
+from ..events import Fact
+from ..ledger import Ledger, Recorded
 from .metrics import Metrics
 
-
-async def record(request: Request, facts: Sequence[Fact]) -> list[ChannelUnsubscribed]:
-    """Append facts and wait until they are on disk; the events they became. Raises LedgerError."""
-    if not facts:
-        return []
-    ledger: Ledger = request.app.state.ledger
-    metrics: Metrics = request.app.state.metrics
-    started = time.perf_counter()
-    events = [event for event in await _done(ledger.submit(facts)) if event]
-    metrics.count_events(events, time.perf_counter() - started)
-    return events
+T = TypeVar("T")
 
 
-async def _done(appending: Future[list[ChannelUnsubscribed | None]]) -> list[ChannelUnsubscribed | None]:
-    """What a thread makes of ``appending``; whoever stops waiting for it does not stop it."""
-    loop = asyncio.get_running_loop()
-    woken: asyncio.Future[None] = loop.create_future()
-    appending.add_done_callback(lambda _: loop.call_soon_threadsafe(_wake, woken))
-    await woken
-    return appending.result()
+class Waking(Generic[T]):
+    """Lets the coroutines of one event loop wait for what another thread tells them.
+
+    That thread does for many of them at once, and the loop is called once for all: a call from outside costs it as
+    much as all else about a wait.
+    """
+
+    def __init__(self) -> None:
+        self._told: deque[tuple[asyncio.Future[T], T]] = deque()
+        self._called = False
+
+    async def wait(self, begin: Callable[[Callable[[T], None]], None]) -> T:
+        """Call ``begin`` with what is to be told, and wait for that. Whoever stops waiting stops nothing else."""
+        waiter: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        begin(partial(self._tell, waiter))
+        return await waiter
+
+    def _tell(self, waiter: asyncio.Future[T], told: T) -> None:
+        self._told.append((waiter, told))
+        if not self._called:
+            self._called = True
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                waiter.get_loop().call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        self._called = False  # first: what is told from now on calls again, or is seen below
+        while self._told:
+            waiter, told = self._told.popleft()
+            if not waiter.done():
+                waiter.set_result(told)
 
 
-def _wake(woken: asyncio.Future[None]) -> None:
-    if not woken.done():
-        woken.set_result(None)
+class Recorder:
+    """Appends facts for the requests of one event loop."""
+
+    def __init__(self, ledger: Ledger, metrics: Metrics) -> None:
+        self._ledger, self._metrics = ledger, metrics
+        self._waking: Waking[Recorded | Exception] = Waking()
+
+    async def record(self, facts: Sequence[Fact]) -> list[Fact]:
+        """Append facts and wait until they are on disk; those that became events. Raises LedgerError."""
+        if not facts:
+            return []
+        started = time.perf_counter()
+        recorded = await self._waking.wait(partial(self._ledger.submit, facts))
+        if isinstance(recorded, Exception):
+            raise recorded
+        changed = [fact for fact, row in zip(facts, recorded, strict=True) if row]
+        self._metrics.count_append(changed, time.perf_counter() - started)
+        return changed

@@ -52,6 +52,9 @@ class Reloader:
         except MaysendError as error:
             self._told("refused")
             _log.error("the declarations have problems; serving the last valid ones\n%s", error)
+        except Exception:  # nothing that happens here may keep the next change from being taken in
+            self._told("refused")
+            _log.exception("the declarations cannot be taken in; serving the last valid ones")
         else:
             self._told("taken")
             _log.info("took in changed declarations")

@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from uvicorn.supervisors import Multiprocess
 
-from .. import delivery, loader, plugins, tokens
+from .. import delivery, garbage, loader, plugins, tokens
 from ..declarations import meaning
 from ..errors import InvalidProjectError, MaysendError
 from ..ledger import open_ledger
@@ -86,12 +86,14 @@ def create_app() -> Starlette:
         if fresh.settings.get("sinks") != before.settings.get("sinks"):
             app.state.delivery.stop()
             app.state.delivery = delivery.start(fresh, found, ledger)
+        garbage.settle()
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         reloader = Reloader(root, reload, lambda outcome: app.state.metrics.reloads.labels(outcome).inc())
         app.state.delivery = delivery.start(project, found, ledger)
         reloader.start()
+        garbage.settle()
         try:
             yield
         finally:

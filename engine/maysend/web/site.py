@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from ..addresses import normalizer
 from ..hookspecs import ChannelType, FeedbackParser, Page, PageSettings, Renderer
-from ..ledger import Ledger
+from ..ledger import Ledger, is_storable
 from ..links import Places
 from ..model import Project
 from ..plugins import Plugins
@@ -73,8 +73,9 @@ class Site:
         return f"{self.prefix}/p/{token}"
 
     def normalize(self, channel: str, address: str) -> str | None:
-        """An address as found, as the ledger knows it; None where it is none on this channel."""
-        return normalizer(self.channel_type(channel).address)(address)
+        """An address as found, as the ledger knows it; None where it is none here, or one no ledger can hold."""
+        found = normalizer(self.channel_type(channel).address)(address)
+        return found if found is None or is_storable(found) else None
 
     def channel_type(self, channel: str) -> ChannelType:
         """What the plugin says of a declared channel."""

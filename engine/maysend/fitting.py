@@ -1,0 +1,124 @@
+"""Whether declarations fit the data and the ledger: the sources opened, and the third pass of validation over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import cache
+from zoneinfo import ZoneInfo
+
+from sqlglot import exp
+
+from .backends.backend import Backend, connect
+from .columns import Catalog, Table
+from .declarations import meaning
+from .errors import LedgerError, Problem, SourceError
+from .ledger.glance import KnownGroup, known_groups
+from .model import Project, Source
+from .moments import Clock
+from .plugins import Plugins
+from .trees import column, missing, table
+
+
+def open_sources(project: Project, backend: Backend, found: Catalog | None = None) -> tuple[Catalog, list[Problem]]:
+    """Every table a project declares, under the names that plans read, and a problem for each that cannot be opened.
+
+    ``found`` has the profiles where they are open already.
+    """
+    problems: list[Problem] = []
+
+    def open_(name: str, source: Source, *path: str) -> Table | None:
+        try:
+            return backend.open(name, source)
+        except SourceError as error:
+            problems.append(project.document.problem((*path, "source"), str(error)))
+            return None
+
+    profiles = found.profiles if found else open_("profiles", project.profiles.source, "profiles")
+    events = {name: open_(f"events {name}", event.source, "events", name) for name, event in project.events.items()}
+    sends = open_("events ", project.sends.source, "sends") if project.sends else None
+    opened = {name: kinds for name, kinds in events.items() if kinds is not None}
+    return Catalog(profiles, opened, sends, found.roster if found else None), problems
+
+
+def key_problems(project: Project, backend: Backend, catalog: Catalog) -> list[Problem]:
+    """A key identifies one profile: it is never missing, and never stands in two rows."""
+    if project.profiles.key not in (catalog.profiles or {}):
+        return []
+    key = column(project.profiles.key)
+    many = exp.Count(this=exp.Star())
+    repeated = exp.or_(exp.GT(this=many, expression=exp.Literal.number(1)), missing(key))
+    query = (
+        exp.select(key, many.copy())
+        .from_(table("profiles"))
+        .group_by(key.copy())
+        .having(repeated)
+        .order_by(key.copy())
+        .limit(4)
+    )
+    try:
+        rows = [] if backend.in_order("profiles", project.profiles.key) else backend.rows(query)
+    except SourceError as error:
+        return [project.document.problem(("profiles", "source"), str(error))]
+    where = f'{project.profiles.source.location}: key "{project.profiles.key}"'
+    return [
+        project.document.problem(
+            ("profiles", "key"),
+            f"{where} is missing in {count} row{'' if count == 1 else 's'}"
+            if value is None
+            else f'{where} is "{value}" in {count} rows; it must be unique',
+        )
+        for value, count in rows
+    ]
+
+
+def memory_problems(
+    project: Project,
+    plugins: Plugins,
+    known: Mapping[str, KnownGroup],
+    backend: Backend,
+    catalog: Catalog,
+    clock: Clock,
+    land: Callable[[], None] = lambda: None,
+) -> list[Problem]:
+    """What the ledger remembers (``known``) and the declarations have forgotten (spec 2); ``land`` lands the answers,
+    where that was not done before."""
+
+    def moved(group: str) -> int | None:
+        on = project.channels.get(project.groups[group].channel)
+        if (
+            not on
+            or on.type not in plugins.channel_types
+            or not {project.profiles.key, on.address} <= set(catalog.profiles or ())
+        ):
+            return None
+        from .defaults import moved as count  # with all that decides, which nothing else here needs
+
+        land()
+        return count(project, group, plugins.channel_types, catalog, clock, backend)
+
+    return meaning.memory_problems(project, known, moved)
+
+
+def check(project: Project, as_of: datetime, plugins: Plugins) -> list[Problem]:
+    """The third pass of validation, with data and ledger. Answers are read only where people are to be counted."""
+    clock = Clock(as_of, ZoneInfo(project.timezone))
+    with connect(project) as backend:
+        catalog, problems = open_sources(project, backend)
+        problems += key_problems(project, backend, catalog)
+        problems += meaning.problems(project, catalog, clock)
+
+        @cache
+        def land() -> None:
+            from . import snapshot
+            from .ledger import open_ledger
+            from .targeting.standings import ANSWERS
+
+            with open_ledger(project.ledger, project.root) as ledger:
+                backend.land(ANSWERS, snapshot.COLUMNS, ledger.answers())
+
+        try:
+            known = known_groups(project.ledger, project.root)
+            return problems + memory_problems(project, plugins, known, backend, catalog, clock, land)
+        except LedgerError as error:
+            return [*problems, project.document.problem(("ledger",), str(error))]

@@ -1,0 +1,38 @@
+"""The reloader: it outlives whatever taking in a change may end in."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+import pytest
+
+from maysend.errors import MaysendError
+from maysend.web import reloading
+from maysend.web.reloading import Reloader
+
+
+def test_it_takes_in_the_change_after_one_that_could_not_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(reloading, "SECONDS", 0.01)
+    file, told = tmp_path / "project.yaml", list[str]()
+    file.write_text("", "utf-8")
+    endings: list[Exception | None] = [MaysendError("a problem"), OSError("gone"), None]
+
+    def reload() -> None:
+        if ending := endings[len(told)]:
+            raise ending
+
+    reloader = Reloader(tmp_path, reload, told.append)
+    reloader.start()
+    with caplog.at_level(logging.INFO, "maysend"):
+        for number in range(1, 4):
+            file.write_text("x" * number, "utf-8")
+            deadline = time.monotonic() + 10
+            while len(told) < number and time.monotonic() < deadline:
+                time.sleep(0.01)
+    reloader.stop()
+    assert told == ["refused", "refused", "taken"]
+    assert "serving the last valid ones" in caplog.text
