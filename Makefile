@@ -70,7 +70,7 @@ pins:
 	printf "%s\n" $(BUILD_BACK_END) | uv pip compile --quiet --universal --all-extras --upgrade --no-annotate \
 		$(foreach package,$(OF_SPARK),--no-emit-package $(package)) \
 		--custom-compile-command "make pins" --output-file $(PINS) pyproject.toml -
-	echo "pyspark>=4.0,<5 pyarrow>=18 pandas>=2.2,<3" | tr ' ' '\n' \
+	echo "pyspark[connect]>=4.0,<5 pyarrow>=18 pandas>=2.2,<3" | tr ' ' '\n' \
 		| uv pip compile --quiet --universal --upgrade --no-annotate --no-emit-package setuptools \
 		--custom-compile-command "make pins" --output-file $(SPARK_PINS) -
 	uv pip compile --quiet --universal --group bench --constraint $(PINS) --upgrade --no-annotate \

@@ -172,10 +172,8 @@ def _together(
     if not named:
         return {}
     run.progress(f"writing {len(named)} audiences")
-    rows = backend.write_partitioned(reads.audiences(plan, named, by), by, written.file(""))
-    for name in named.values():
-        written.file(f"{by}={name}").mkdir(exist_ok=True)
-    return {name: {"file": f"{by}={name}", "rows": rows.get(name, "0")} for name in named.values()}
+    rows = backend.write_partitioned(reads.audiences(plan, named, by), by, named.values(), written.file(""))
+    return {name: {"file": f"{by}={name}", "rows": rows[name]} for name in named.values()}
 
 
 def _outcome(

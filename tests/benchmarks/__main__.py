@@ -20,6 +20,8 @@ from .rows import POSTGRES, SIDES, Row, Scene, rows
 
 ROWS = ("hundred", "one", "policies", "thousand", "events", "audiences", "explain", "start", "tenfold")
 OTHERS = ("ledger", "pages", "spark")
+GROWING = ("spark",)
+"""Those that are measured at more than ``FULL`` profiles where more are asked for."""
 COMPARED = {"hundred", "one", "policies", "events", "audiences"}
 """The rows with several sides that find the same."""
 FULL = 10_000_000
@@ -117,8 +119,9 @@ def _measured(row: Row, rounds: int) -> report.Result:
 def _other(console: Console, name: str, scene: Scene) -> dict[str, object]:
     """What a benchmark of its own measures."""
     _tell(name)
+    scale = scene.profiles / FULL
     found: dict[str, object] = import_module(f".{name}", __package__).measure(
-        scene.directory, min(1.0, scene.profiles / FULL)
+        scene.directory, scale if name in GROWING else min(1.0, scale)
     )
     console.print(f"[bold]{name}[/bold]")
     for key, value in found.items():

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -134,12 +135,15 @@ _PEOPLE = """
 """Either level's no is a no; else either's yes is a yes; else the default."""
 
 
-def make_tables(directory: Path, profiles: int) -> None:
-    """The three tables; what is there already is kept."""
+_TABLES = {"profiles": _PROFILES, "purchases": _PURCHASES, "sends": _SENDS}
+
+
+def make_tables(directory: Path, profiles: int, names: Iterable[str] = _TABLES) -> None:
+    """The three tables, or those named; what is there already is kept."""
     directory.mkdir(parents=True, exist_ok=True)
     with _connection(directory) as connection:
-        for name, query in (("profiles", _PROFILES), ("purchases", _PURCHASES), ("sends", _SENDS)):
-            _write(connection, query.format(profiles=profiles), directory / f"{name}.parquet")
+        for name in names:
+            _write(connection, _TABLES[name].format(profiles=profiles), directory / f"{name}.parquet")
 
 
 def make_ledger(directory: Path, profiles: int, answers: Answers) -> None:
@@ -173,10 +177,8 @@ def make_roster(project: Path, memory: str | None, session: SparkSession | None 
     found = plugins.load()
     loaded = loader.load(project, found)
     with runner.opened(loaded, AS_OF, found, memory=memory, session=session) as run:
-        if run.catalog.roster:
-            return
-    with runner.opened(loaded, AS_OF, found, memory=memory, session=session, roster=False) as run:
-        run.write_roster()
+        if not run.catalog.roster:
+            run.write_roster()
 
 
 def make_people(directory: Path, profiles: int, answers: Answers) -> None:
@@ -217,7 +219,7 @@ def _fact(level: str, subject: str, place: int, subscribed: bool, at: datetime, 
 
 def _connection(directory: Path) -> duckdb.DuckDBPyConnection:
     """Bounded in memory, whatever the size of the tables."""
-    connection = duckdb.connect(config={"memory_limit": "4GB", "temp_directory": str(directory / "spilled")})
+    connection = duckdb.connect(config={"memory_limit": "10GB", "temp_directory": str(directory / "spilled")})
     connection.execute("SET enable_progress_bar = false")
     return connection
 

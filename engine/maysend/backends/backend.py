@@ -82,9 +82,9 @@ class Backend(Engine, Protocol):
 class Partitioning(Protocol):
     """A backend that writes audiences together, a directory for each campaign."""
 
-    def write_partitioned(self, query: exp.Query, by: str, directory: Path) -> dict[str, str]:
-        """Write rows to ``directory/<by>=<value>/``, ordered by ``by`` and the first column; what tells each value's
-        rows from others."""
+    def write_partitioned(self, query: exp.Query, by: str, values: Iterable[str], directory: Path) -> dict[str, str]:
+        """Write rows to ``directory/<by>=<value>/`` for each of ``values``, ordered by ``by`` and the first column;
+        what tells each value's rows from others."""
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC
 from functools import partial
 from pathlib import Path
@@ -119,7 +120,7 @@ class Spark:
         """Make a file readable that ``keep`` wrote: to the workers, part by part."""
         found = self.local.open(name, Source(str(file), str(file)), watched=False)
         self._replaced(name)
-        self._parts[name] = parts_of(file, self._count(name), self._session.sparkContext.defaultParallelism)
+        self._parts[name] = parts_of(file, self._count(name), _at_once(self._session))
         return found
 
     def create(self, name: str, query: exp.Query, *, few: bool = False) -> None:
@@ -217,8 +218,9 @@ class Spark:
         finally:
             shutil.rmtree(beside, ignore_errors=True)
 
-    def write_partitioned(self, query: exp.Query, by: str, directory: Path) -> dict[str, str]:
-        """Write a query's rows to ``directory/<by>=<value>/``, Parquet files in the rows' order, in one job.
+    def write_partitioned(self, query: exp.Query, by: str, values: Iterable[str], directory: Path) -> dict[str, str]:
+        """Write a query's rows to ``directory/<by>=<value>/``, Parquet files in the rows' order, in one job; a file
+        without rows for each of ``values`` that has none.
 
         Returns for each value what tells its rows from others, whatever the files: their number and two sums of hashes.
         """
@@ -230,9 +232,15 @@ class Spark:
             ordered = frame.orderBy(quoted(by), quoted(rest[0]))
             ordered.write.options(**_WRITTEN).partitionBy(by).mode("append").parquet(uri(directory))
             sums = frame.groupBy(quoted(by)).agg(*several).collect()
+            found = {value: f"{count}:{xor & (1 << 64) - 1:016x}:{total}" for value, count, xor, total in sums}
+            for value in values:
+                if value not in found:
+                    found[value] = "0"
+                    nobody = frame.drop(by).limit(0)
+                    nobody.write.options(**_WRITTEN).parquet(uri(directory / f"{by}={value}"))
         for checksum in directory.rglob(".*.crc"):
             checksum.unlink()
-        return {value: f"{count}:{xor & (1 << 64) - 1:016x}:{total}" for value, count, xor, total in sums}
+        return found
 
     def plan_of(self, query: exp.Query) -> str:
         """Spark's own plan of a query, as its EXPLAIN FORMATTED prints it."""
@@ -347,6 +355,14 @@ class Spark:
 def _created(name: str, kind: str, query: exp.Query) -> str:
     """A statement of DuckDB that gives a query's rows a name."""
     return exp.Create(this=exp.to_identifier(name, quoted=True), kind=kind, expression=query).sql("duckdb")
+
+
+def _at_once(session: SparkSession) -> int:
+    """How many tasks run at the same time; a session of Spark Connect does not say it."""
+    with suppress(AttributeError):
+        return int(session.sparkContext.defaultParallelism)
+    with errors():
+        return session.range(1 << 20).select(functions.spark_partition_id()).distinct().count()
 
 
 def _own_directory(shared: Path) -> Path:

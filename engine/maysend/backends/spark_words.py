@@ -43,7 +43,7 @@ def line(error: Exception) -> str:
     if found := _LACKING.search(text):
         return (
             f"the workers' Python has no {found[1]}, which reading a roster needs; install duckdb and pyarrow there and"
-            " name that Python in `settings` as spark.pyspark.python"
+            " name that Python in `settings` as spark.pyspark.python, or to a Spark Connect server as PYSPARK_PYTHON"
         )
     if found := _TOLD.search(text):
         return found[1]

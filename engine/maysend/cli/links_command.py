@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from .. import audience_links, evaluation, links, plugins, runner, tokens
+from .. import audience_links, evaluation, links, plugins, runner, snapshot, tokens
 from ..errors import MaysendError, UnknownNameError
 from ..hookspecs import ChannelType
 from ..model import Campaign, Project
@@ -93,18 +93,39 @@ def _show(found: dict[str, Any]) -> None:
 def _audience(project: Project, campaign: Campaign, audiences: Path | None) -> Iterator[Path]:
     """The campaign's audience: the file among ``audiences``, or one that is decided now and gone afterwards."""
     if audiences:
-        files = [audiences / f"{campaign.name}.{ending}" for ending in ("parquet", "csv")]
-        if not (there := [file for file in files if file.is_file()]):
+        if not (there := _found(audiences, campaign)):
             raise MaysendError(f"{audiences}: has no audience of {campaign.name}; did a guard or a cap hold it back?")
-        yield there[0]
+        yield there
         return
-    with tempfile.TemporaryDirectory(prefix="maysend-") as directory:
-        out = Path(directory) / "audiences"
+    with ExitStack() as at_end:
         with runner.opened(project, datetime.now(UTC), plugins.load()) as run:
+            out = at_end.enter_context(_directory(project)) / "audiences"
             (outcome,) = evaluation.evaluate(run, [campaign], out=out).outcomes
         if outcome.refusals:
             raise MaysendError("\n".join(outcome.refusals))
-        yield out / f"{campaign.name}.parquet"
+        audience = _found(out, campaign)
+        assert audience
+        yield audience
+
+
+@contextmanager
+def _directory(project: Project) -> Iterator[Path]:
+    """A directory that is gone afterwards; where Spark's workers can write, who may be others of the same group."""
+    shared = snapshot.place(project) if project.engine else None
+    with tempfile.TemporaryDirectory(prefix="maysend-", dir=shared) as name:
+        directory = Path(name)
+        if shared:
+            directory.chmod(0o770)
+        yield directory
+
+
+def _found(audiences: Path, campaign: Campaign) -> Path | None:
+    """A campaign's audience where `evaluate` wrote it: a file, or on Spark a directory of files, in their order."""
+    files = [audiences / f"{campaign.name}.{ending}" for ending in ("parquet", "csv")]
+    if there := [file for file in files if file.is_file()]:
+        return there[0]
+    parts = audiences / f"campaign={campaign.name}"
+    return parts / "*.parquet" if parts.is_dir() else None
 
 
 @contextmanager

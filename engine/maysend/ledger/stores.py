@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -274,13 +275,17 @@ def _schema(connection: Connection) -> str | None:
     return connection.execute(select(table("maysend_schema", column("version_num")).c.version_num)).scalar_one_or_none()
 
 
+_MIGRATING = Lock()
+"""Alembic keeps what it works on in a module: one thread at a time."""
+
+
 def _migrate(engine: Engine) -> None:
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
-    with clear_errors(engine), writing(engine) as connection:
+    with _MIGRATING, clear_errors(engine), writing(engine) as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
