@@ -16,7 +16,7 @@ from .stages import REASONS
 _STEPS = (
     ("measuring events", ("event ", "events ", "favourite ")),
     ("folding answers", ("standing ", "answers since", "people changed")),
-    ("looking up conditions", ("values ", "lookup ", "list ", "found ")),
+    ("looking up conditions", ("values ", "lookup ", "list", "found ", "contents ")),
     ("asking every profile", ("passed", "answers found", "status", "people asked for")),
     ("finding duplicate addresses", ("shared", "sharing", "before")),
     ("cutting at target caps", ("before caps",)),
