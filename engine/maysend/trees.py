@@ -89,7 +89,7 @@ def missing(value: E) -> exp.Is:
 
 def has(word: E, bit: int) -> E:
     """Whether a word has a bit."""
-    return exp.NEQ(this=exp.Paren(this=exp.BitwiseAnd(this=word, expression=number(bit))), expression=number(0))
+    return exp.NEQ(this=exp.Paren(this=exp.BitwiseAnd(this=word, expression=small(bit))), expression=small(0))
 
 
 def written(value: E) -> str:

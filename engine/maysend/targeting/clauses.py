@@ -120,7 +120,7 @@ def _guarded(test: exp.Case) -> tuple[E, E] | None:
 
 
 def _is_known(test: E) -> bool:
-    return isinstance(test, exp.Coalesce) and [written(one) for one in test.expressions] == ["FALSE"]
+    return isinstance(test, exp.Coalesce) and test.expressions == [exp.false()]
 
 
 def _part(test: E, wanted: Wanted) -> E:

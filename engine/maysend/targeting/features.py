@@ -20,7 +20,7 @@ from ..errors import SourceError
 from ..hookspecs import ChannelType
 from ..model import Channel, Project
 from ..moments import Clock
-from ..trees import cast, column, missing, named, number, select, table, written
+from ..trees import cast, column, has, missing, named, select, table, written
 from ..where import Condition, InList
 from .standings import Standing
 from .tables import event_table
@@ -266,7 +266,7 @@ class View:
     def _bit(self, standing: Standing, slot: tuple[int, int]) -> E:
         word, bit = slot
         found = self.features.add(column(f"w{word}", standing.alias), WORD)
-        return exp.NEQ(this=exp.paren(exp.BitwiseAnd(this=found, expression=number(bit))), expression=number(0))
+        return has(found, bit)
 
 
 def address_column(channel: Channel) -> str:

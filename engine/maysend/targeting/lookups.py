@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from ..trees import column, named, number, select, small, written
+from ..trees import cast, column, named, select, small, written
 
 E = exp.Expr
 FULL = (1 << 63) - 1
@@ -74,8 +74,8 @@ class Code:
                 if told:
                     held = union(told)
                     if not any_of_them:
-                        held = exp.BitwiseXor(this=exp.Paren(this=held), expression=number(all_))
-                    query.select(named(held, f"{words}_{word}"), copy=False)
+                        held = exp.BitwiseXor(this=exp.Paren(this=held), expression=small(all_))
+                    query.select(named(cast(held, "bigint"), f"{words}_{word}"), copy=False)
                     present.setdefault(words, []).append(word)
         if len(present.get("s0", ())) == len(full):
             some = exp.or_(*(exp.NEQ(this=column(f"s0_{word}"), expression=small(0)) for word in range(len(full))))
@@ -91,7 +91,7 @@ class Code:
 
 def _masked(test: E, mask: int, *, set_by: bool) -> E:
     """The bits of a mask where a test is true (``set_by``), or where it is not."""
-    then, otherwise = (number(mask), small(0)) if set_by else (small(0), number(mask))
+    then, otherwise = (small(mask), small(0)) if set_by else (small(0), small(mask))
     return exp.Case(ifs=[exp.If(this=test, true=then)], default=otherwise)
 
 

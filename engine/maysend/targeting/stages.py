@@ -11,7 +11,7 @@ from .. import draws
 from ..conditions import Aggregate, Kept, compile
 from ..errors import SourceError
 from ..model import Campaign, ControlGroup, FrequencyCap, GroupClause
-from ..trees import both, either, number, opposite
+from ..trees import both, either, opposite, small
 from ..where import All, Condition, Duration, InSegment, Property, Window
 from .features import View
 from .tables import SENDS
@@ -106,7 +106,7 @@ def _clause(clause: GroupClause, held: list[E]) -> E:
             return either(held)
         case "none":
             return opposite(either(held))
-    ones = [exp.Case(ifs=[exp.If(this=test, true=number(1))], default=number(0)) for test in held]
+    ones = [exp.Case(ifs=[exp.If(this=test, true=small(1))], default=small(0)) for test in held]
     total: E = ones[0]
     for one in ones[1:]:
         total = exp.Add(this=total, expression=one)

@@ -16,7 +16,6 @@ HEADERS = {
         "img-src 'self' https:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "cross-origin-opener-policy": "same-origin",
-    "permissions-policy": "interest-cohort=()",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
