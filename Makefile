@@ -25,7 +25,7 @@ help:
 	@echo "make demo    whom may each campaign of the CDNOW store reach, and why not the others?"
 	@echo "make test    all tests but the long ones"
 	@echo "make check   formatting, lint, types, import contracts, then make test"
-	@echo "make soak    the long tests: hundreds of drawn projects, dozens of kills, real brokers"
+	@echo "make soak    the long tests: hundreds of drawn projects, dozens of kills, real brokers, then make test-spark"
 	@echo "make test-spark  the same decisions on a Spark of two workers as on DuckDB (needs Java 17)"
 	@echo "make bench   maysend beside hand-written queries, Polars, chDB and PostgreSQL (PROFILES=, ROWS=, ROUNDS=, WRITE=1)"
 	@echo "make docs    write the generated pages of docs/ again"
@@ -49,7 +49,8 @@ check: $(SPARK_STAMP) # for its types
 	$(MAKE) --no-print-directory test
 
 soak: $(STAMP)
-	$(RUN) pytest -m "soak and not spark" -n auto --dist worksteal || [ $$? -eq 5 ] # 5: there is none
+	$(RUN) pytest -m "soak and not spark" -n auto --dist worksteal
+	$(MAKE) --no-print-directory test-spark
 
 # One Spark for all of them: a master and two workers are as much as a small machine carries.
 test-spark: $(SPARK_STAMP)
