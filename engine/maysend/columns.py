@@ -37,7 +37,8 @@ Table = Mapping[str, ColumnType]
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """What the roster (rosters.py) has beside the profiles' own columns, up to the ledger's event ``seq``.
+    """What the roster (rosters.py) has beside the profiles' own columns, up to the ledger's event ``seq``, and to when
+    somebody was last ``erased``.
 
     ``addresses`` are its columns of normalized addresses, and ``drawn_by`` the column whose hash it has. ``groups`` are
     those whose answers it has folded, by channel and address, in the order of their bits; ``items`` are the values that
@@ -46,6 +47,7 @@ class Roster:
     """
 
     seq: int
+    erased: int
     addresses: Collection[str]
     drawn_by: str
     groups: Mapping[tuple[str, str], Sequence[str]]

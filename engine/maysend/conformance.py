@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from html.parser import HTMLParser
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from .errors import MaysendError
 
@@ -22,9 +22,14 @@ _BOUNDARY = "maysend-boundary"
 _MULTIPART = (
     f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--{_BOUNDARY}--\r\n'
 ).encode()
+_AS_IT_IS = "!#$%&'()*+,/:;=?@[]~"
+"""What a link may hold beside letters and digits; what it may not hold is sent as browsers do, in percents."""
+
 _SECONDS = 20
 _MOST = 2_000_000
 _QUIET = ("no-referrer", "same-origin")
+_HEADERS = {"list-unsubscribe", "list-unsubscribe-post"}
+_UNSEEN = ("script", "style", "template")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 FORMS: Mapping[str, tuple[str, bytes]] = {
@@ -54,9 +59,7 @@ class Answer:
 
 def check_link(url: str) -> Iterator[Check]:
     """Look at a link, and yield what is found as it is found. Raises MaysendError where the link cannot be reached."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise MaysendError(f"{url}: is not a link; give one that starts with https://")
+    parts = _parts(url)
     local = parts.hostname in _LOOPBACK
     yield Check("the link is HTTPS (RFC 8058, 3.1)", parts.scheme == "https" or local, parts.scheme)
     page = follow(url)
@@ -80,15 +83,15 @@ def check_message(content: bytes) -> tuple[str | None, list[Check]]:
     links = [part.strip().strip("<>") for part in str(message.get("List-Unsubscribe", "")).split(",")]
     found = [link for link in links if link.lower().startswith("https://")]
     post = str(message.get("List-Unsubscribe-Post", "missing"))
-    signed = {
-        name.strip().lower() for signature in message.get_all("DKIM-Signature", []) for name in _signed(signature)
-    }
-    covered = {"list-unsubscribe", "list-unsubscribe-post"} <= signed
+    signatures = [_signed(signature) for signature in message.get_all("DKIM-Signature", [])]
+    signed = max(signatures, key=lambda names: len(names & _HEADERS), default=set())
     checks = [
         Check("List-Unsubscribe holds one HTTPS link", len(found) == 1, f"{len(found)} HTTPS links"),
         Check("List-Unsubscribe-Post is right (RFC 8058, 3.1)", post == ONE_CLICK.decode(), post),
         Check(
-            "a DKIM signature covers both (RFC 8058, 4)", covered, f"signed: {', '.join(sorted(signed)) or 'nothing'}"
+            "a DKIM signature covers both (RFC 8058, 4)",
+            signed >= _HEADERS,
+            f"signed: {', '.join(sorted(signed)) or 'nothing'}",
         ),
     ]
     return (found[0] if found else None), checks
@@ -106,17 +109,28 @@ def follow(url: str) -> Answer:
 
 def request(method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Answer:
     """One request, with no cookie and no redirect followed. Raises MaysendError where no answer comes."""
-    parts = urlsplit(url)
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    parts = _parts(url)
+    path = quote(parts.path or "/", _AS_IT_IS) + (f"?{quote(parts.query, _AS_IT_IS)}" if parts.query else "")
     connection = _connect(parts.scheme, parts.hostname or "", parts.port)
     try:
         connection.request(method, path, body, {"User-Agent": "maysend-check-unsubscribe", **(headers or {})})
         response = connection.getresponse()
         return Answer(response.status, response.headers, response.read(_MOST).decode("utf-8", "replace"))
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:  # ValueError: a host that is no name
         raise MaysendError(f"{parts.scheme}://{parts.netloc}: gives no answer to {method}: {error}") from None
     finally:
         connection.close()
+
+
+def _parts(url: str) -> SplitResult:
+    """A link taken apart. Raises MaysendError where it is none."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return parts
+    except ValueError:
+        pass
+    raise MaysendError(f"{url}: is not a link; give one that starts with https://")
 
 
 def _connect(scheme: str, host: str, port: int | None) -> http.client.HTTPConnection:
@@ -168,17 +182,19 @@ def _foreign(url: str) -> Iterator[Check]:
     yield Check("a changed link is refused", 400 <= foreign.status < 500, f"status {foreign.status}")
 
 
-def _signed(signature: str) -> list[str]:
+def _signed(signature: str) -> set[str]:
+    """The headers that a signature covers."""
     tags = dict(tag.strip().split("=", 1) for tag in str(signature).split(";") if "=" in tag)
-    return tags.get("h", "").split(":")
+    return {name.strip().lower() for name in tags.get("h", "").split(":")} - {""}
 
 
 class _Forms(HTMLParser):
-    """A page's text, and whether a form on it posts."""
+    """The text that a page shows, and whether a form on it posts."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
         self.posts = False
+        self._unseen = 0
         self._text: list[str] = []
         self.feed(html)
         self.close()
@@ -187,6 +203,11 @@ class _Forms(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "form":
             self.posts |= (dict(attrs).get("method") or "").lower() == "post"
+        self._unseen += tag in _UNSEEN
+
+    def handle_endtag(self, tag: str) -> None:
+        self._unseen -= tag in _UNSEEN and self._unseen > 0
 
     def handle_data(self, data: str) -> None:
-        self._text.append(data)
+        if not self._unseen:
+            self._text.append(data)

@@ -11,7 +11,7 @@ from sqlglot import exp
 from .addresses import normalized
 from .backends.backend import Backend
 from .backends.duckdb import DuckDB
-from .columns import Kind, Table
+from .columns import Catalog, Kind
 from .hookspecs import ChannelType
 from .model import Channel, Project
 from .output import replaced
@@ -32,14 +32,14 @@ def write(file: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
 
 
 def write_subscription_groups(
-    file: Path, project: Project, channel_types: Mapping[str, ChannelType], profiles: Table, backend: Backend
+    file: Path, project: Project, channel_types: Mapping[str, ChannelType], catalog: Catalog, backend: Backend
 ) -> int:
     """Write every profile's status to a CSV or Parquet file, whole or not at all; return how many there are.
 
     Columns are the key, as text, and each group: Subscribed or Unsubscribed. The backend has the relations ``profiles``
     and ``answers``. Raises OutputError where the file cannot be written.
     """
-    query = _subscription_groups(project, channel_types, profiles, backend)
+    query = _subscription_groups(project, channel_types, catalog, backend)
     with replaced(file) as unfinished:
         backend.write(query, unfinished)
     ((count,),) = backend.rows(exp.select(exp.Count(this=exp.Star())).from_(table("profiles")))
@@ -47,9 +47,10 @@ def write_subscription_groups(
 
 
 def _subscription_groups(
-    project: Project, channel_types: Mapping[str, ChannelType], profiles: Table, backend: Backend
+    project: Project, channel_types: Mapping[str, ChannelType], catalog: Catalog, backend: Backend
 ) -> exp.Query:
     """The profiles by key, with the words that their answers fold into looked up as a text per group."""
+    profiles, known = catalog.profiles or {}, catalog.roster.addresses if catalog.roster else ()
     own = column(project.profiles.key, "p")
     kind = profiles[project.profiles.key].kind
     key_kind: Kind = "integer" if kind == "integer" else "text"
@@ -60,6 +61,7 @@ def _subscription_groups(
             channel_types[channel.type].address,
         )
         for channel in channels
+        if address_column(channel) not in known
     }
     people = exp.select(exp.Column(this=exp.Star(), table=exp.to_identifier("p")))
     backend.view("people", people.from_(normalized(table("profiles", "p"), wanted).subquery("p")))

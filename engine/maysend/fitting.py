@@ -19,6 +19,9 @@ from .moments import Clock
 from .plugins import Plugins
 from .trees import column, missing, table
 
+_LARGEST = (1 << 63) - 1
+"""Answers and events name people by text, which is read as such a number where the key is one."""
+
 
 def open_sources(project: Project, backend: Backend, found: Catalog | None = None) -> tuple[Catalog, list[Problem]]:
     """Every table a project declares, under the names that plans read, and a problem for each that cannot be opened.
@@ -42,7 +45,7 @@ def open_sources(project: Project, backend: Backend, found: Catalog | None = Non
 
 
 def key_problems(project: Project, backend: Backend, catalog: Catalog) -> list[Problem]:
-    """A key identifies one profile: it is never missing, and never stands in two rows."""
+    """A key identifies one profile: it is never missing, never stands in two rows, and answers can name it."""
     if project.profiles.key not in (catalog.profiles or {}):
         return []
     key = column(project.profiles.key)
@@ -56,20 +59,22 @@ def key_problems(project: Project, backend: Backend, catalog: Catalog) -> list[P
         .order_by(key.copy())
         .limit(4)
     )
+    larger = exp.select(key.copy()).from_(table("profiles")).limit(1)
+    larger = larger.where(exp.GT(this=key.copy(), expression=exp.Literal.number(_LARGEST)))
+    whole = (catalog.profiles or {})[project.profiles.key].kind == "integer"
     try:
         rows = [] if backend.in_order("profiles", project.profiles.key) else backend.rows(query)
+        too_large = backend.rows(larger) if whole else []
     except SourceError as error:
         return [project.document.problem(("profiles", "source"), str(error))]
+    told = [f"has {value}, and whole numbers go up to {_LARGEST}; make it text" for (value,) in too_large]
+    for value, count in rows:
+        if value is None:
+            told.append(f"is missing in {count} row{'' if count == 1 else 's'}")
+        else:
+            told.append(f'is "{value}" in {count} rows; it must be unique')
     where = f'{project.profiles.source.location}: key "{project.profiles.key}"'
-    return [
-        project.document.problem(
-            ("profiles", "key"),
-            f"{where} is missing in {count} row{'' if count == 1 else 's'}"
-            if value is None
-            else f'{where} is "{value}" in {count} rows; it must be unique',
-        )
-        for value, count in rows
-    ]
+    return [project.document.problem(("profiles", "key"), f"{where} {one}") for one in told]
 
 
 def memory_problems(

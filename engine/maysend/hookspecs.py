@@ -239,7 +239,7 @@ class Report:
     occurred_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        if not all(text is None or isinstance(text, str) for text in (self.address or "", self.type, self.reason)):
+        if not all(isinstance(text, str | None) for text in (self.address, self.type, self.reason)):
             raise TypeError("an address and a reason are text")
         if self.occurred_at and self.occurred_at.tzinfo is None:
             raise TypeError("occurred_at has no time zone")

@@ -29,8 +29,11 @@ def publish(directory: Path, name: str, told: Mapping[str, Any]) -> None:
     unfinished = directory / f"{name}-{token_hex(4)}.json"
     unfinished.write_text(json.dumps(told), encoding="utf-8")
     os.replace(unfinished, directory / f"{name}.json")
-    older = sorted(directory.glob(f"{name}-*"), key=lambda found: found.stat().st_mtime_ns)
-    for old in older[:-_KEPT]:
+    found: list[tuple[int, Path]] = []
+    for each in directory.glob(f"{name}-*"):
+        with suppress(FileNotFoundError):  # another run may remove it
+            found.append((each.stat().st_mtime_ns, each))
+    for _, old in sorted(found)[:-_KEPT]:
         old.unlink(missing_ok=True)
 
 

@@ -75,9 +75,14 @@ class Preferences:
         )
         return View(
             subscribed=on[CHANNEL],
-            named=tuple(_switch(name, declared.get(name), on[name]) for name in link.groups),
-            groups=tuple(_switch(group.name, group, on[group.name]) for group in visible),
+            named=tuple(_switch(name, declared.get(name), subscribed=on[name]) for name in link.groups),
+            groups=tuple(_switch(group.name, group, subscribed=on[group.name]) for group in visible),
         )
+
+    def named(self, link: Link) -> tuple[Switch, ...]:
+        """The link's groups, as they are once they were left."""
+        declared = {group.name: group for group in self.project.groups_of(link.channel)}
+        return tuple(_switch(name, declared.get(name), subscribed=False) for name in link.groups)
 
     def seal_form(self, token: str, shown: Mapping[str, bool], text: str) -> str:
         """The state that a page of this link shows, sealed for its form; ``text`` is all that the page says."""
@@ -187,7 +192,7 @@ def _default(group: SubscriptionGroup | None) -> bool:
     return group is None or group.default == "subscribed"
 
 
-def _switch(name: str, group: SubscriptionGroup | None, subscribed: bool) -> Switch:
+def _switch(name: str, group: SubscriptionGroup | None, *, subscribed: bool) -> Switch:
     """A group as declared; one that no file declares any more goes by its name."""
     if group is None:
         return Switch(name, name.replace("_", " "), "", subscribed)

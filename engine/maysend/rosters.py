@@ -46,7 +46,7 @@ from .trees import column, missing, named, select, small, table
 
 E = exp.Expr
 RELATION = "roster"
-_FORMAT = 4
+_FORMAT = 5
 _MOST_ITEMS, _MOST_TEXTS, _LOOKED_AT = 240, 2_000, 50_000
 _LONGEST = 100_000
 """How many letters all the values of a numbered text may have together: the manifest has them."""
@@ -107,15 +107,15 @@ def write(
             "mark": mark._asdict(),
             "file": file.name,
             "stamp": _stamp(file),
-            "groups": {standing.channel: standing.kept for standing in standings},
+            "groups": {standing.channel: [standing.address, standing.kept] for standing in standings},
             "items": items,
             "texts": texts,
         }
         publish(directory, "roster", manifest)
-    except OSError as error:
-        raise OutputError(f"{directory}: cannot be written: {error.strerror}") from None
-    except SourceError:
+    except BaseException as error:
         file.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise OutputError(f"{directory}: cannot be written: {error.strerror}") from None
         raise
     return Written(file, written, mark.seq)
 
@@ -132,17 +132,22 @@ def use(project: Project, channel_types: Mapping[str, ChannelType], backend: Bac
         if not same or file.suffix != backend.kept_as or told["stamp"] != _stamp(file) or not ledger.has(mark):
             return None
         addresses = {name for name, steps in own["addresses"].items() if told["addresses"].get(name) == steps}
+        folded = {(channel, address): kept for channel, (address, kept) in told["groups"].items()}
         groups = {
-            (channel.name, name): told["groups"][channel.name]
+            place: folded[place]
             for channel in project.channels.values()
-            if (name := address_column(channel)) in addresses and channel.name in told["groups"]
+            if (place := (channel.name, address_column(channel))) in folded and place[1] in addresses
         }
         kinds = backend.open_kept(RELATION, file)
         profiles = {name: kinds[name] for name in told["columns"]}
+        out_of_date = {each for one in told["addresses"].keys() - addresses for each in (one, shared_column(one))}
+        if told["drawn by"] != own["drawn by"]:
+            out_of_date.add(HASH)  # what a run works out anew goes by the same name
     except (OSError, ValueError, TypeError, KeyError, SourceError):
         return None
-    backend.view("profiles", select(exp.Star()).from_(table(RELATION), copy=False))
-    roster = Roster(mark.seq, addresses, told["drawn by"], groups, told["items"], told["texts"])
+    usable = [column(name) for name in kinds if name not in out_of_date and not kinds[name].path]
+    backend.view("profiles", select(*usable).from_(table(RELATION), copy=False))
+    roster = Roster(mark.seq, mark.erased, addresses, told["drawn by"], groups, told["items"], told["texts"])
     return Catalog(profiles, {}, roster=roster)
 
 

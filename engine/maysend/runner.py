@@ -15,9 +15,9 @@ from sqlglot import exp
 from . import rosters, snapshot
 from .addresses import normalizer
 from .backends.backend import Backend, connect
-from .columns import LEDGER_COLUMNS, Catalog
+from .columns import LEDGER_COLUMNS, Catalog, Table
 from .declarations import meaning
-from .errors import InvalidProjectError, SourceError, UnknownNameError, did_you_mean
+from .errors import InvalidProjectError, LedgerError, SourceError, UnknownNameError, did_you_mean
 from .fitting import key_problems, memory_problems, open_sources
 from .garbage import seldom_collecting
 from .ledger import Ledger, Mark, open_ledger
@@ -104,7 +104,8 @@ class Run:
         """Keep the profiles with addresses and answers worked out, for later runs.
 
         DuckDB writes it in this process, for Spark too. Raises SourceError, also where the profiles are not files of
-        this machine, and OutputError.
+        this machine, or not to DuckDB what they are to Spark; OutputError; and LedgerError where somebody was erased
+        meanwhile.
         """
         assert self.ledger_mark
         local, types, catalog = self.backend.local, self.plugins.channel_types, self.catalog
@@ -113,10 +114,15 @@ class Run:
             if not source.local:
                 raise SourceError(f"{source.location}: is no file of this machine, and a roster is made of such files")
             catalog = replace(catalog, profiles=local.open("profiles", source))
+            _check_kinds(source, catalog.profiles or {}, self.catalog.profiles or {})
             local.settle()
-        return rosters.write(
+        written = rosters.write(
             self.project, types, local, self.backend, catalog, self.clock, self.ledger_mark, self.progress
         )
+        if not self.ledger.has(self.ledger_mark):
+            snapshot.forget(snapshot.place(self.project))
+            raise LedgerError("somebody was erased while the roster was written; write it again")
+        return written
 
     def population(self) -> int:
         """How many profiles there are."""
@@ -145,6 +151,16 @@ class Run:
                 raise SourceError(f'{leaf.source}: has no column "{leaf.column}"{did_you_mean(leaf.column, kinds)}')
             member = named(column(leaf.column), "member")
             self.backend.create(f"source {name}", exp.select(member).from_(table(f"file {name}")))
+
+
+def _check_kinds(source: Source, own: Table, spark: Table) -> None:
+    """Raises SourceError where a column is of another kind to DuckDB than to Spark: decisions could differ."""
+    for name, type_ in own.items():
+        if name in spark and (spark[name].kind, spark[name].item) != (type_.kind, type_.item):
+            raise SourceError(
+                f'{source.location}: column "{name}" is {spark[name]} to Spark, and {type_} to DuckDB,'
+                " which writes rosters; write it as another type (docs/parity.md), or go without a roster"
+            )
 
 
 @contextmanager
@@ -192,6 +208,8 @@ def opened(
             mark = snapshot.land(ledger, backend, snapshot.place(project), ANSWERS, people)
             seq = mark.seq
             if catalog.roster:
+                if catalog.roster.erased != mark.erased:
+                    raise LedgerError("somebody was erased while the run began; run it again")
                 catalog = replace(catalog, roster=replace(catalog.roster, current=catalog.roster.seq == seq))
         else:
             seq = snapshot.land_past(ledger, backend, ANSWERS, until, people)

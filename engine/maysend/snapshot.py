@@ -75,6 +75,8 @@ def land(ledger: Ledger, backend: Backend, directory: Path, name: str, people: S
     both, tail = _merged(landed.base), _count(local, _TAIL)
     if landed.base == _LIVE or tail >= max(TAIL, _count(local, landed.base) // 20):
         _write(local, both, directory, landed.mark)
+        if not ledger.has(landed.mark):
+            forget(directory)  # somebody was erased meanwhile
     local.define(name, _with_erased(ledger, backend, both, people))
     backend.take(name)
     return landed.mark

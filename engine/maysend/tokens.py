@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .errors import InvalidTokenError, KeysError
+from .errors import InvalidTokenError, KeysError, MaysendError
 
 try:
     from cryptography.exceptions import InvalidTag
@@ -27,7 +27,11 @@ VARIABLE = "MAYSEND_KEYS"
 """The environment variable with the keys, comma-separated, newest first."""
 
 LONGEST = 4096
-"""Characters of the longest token that is looked at."""
+"""Characters of the longest link's token that is looked at."""
+
+LONGEST_SEALED = 900
+"""Characters of the longest that is sealed: as ``List-Unsubscribe`` it is part of a line, of at most 998 (RFC 5322,
+section 2.1.1)."""
 
 _KEY_BYTES = 32
 _URL_SAFE, _PLAIN = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_", b"+/")
@@ -78,18 +82,27 @@ class LinkSealer:
         self, keys: Sequence[bytes], channel: str, campaign: str | None, groups: Sequence[str], *, test: bool = False
     ) -> None:
         self._seal = Sealer(keys, "link").seal
+        self._campaign = campaign
         self._start = bytes([_FORMAT | (_TEST if test else 0)])
         self._end = " ".join((channel, campaign or "", *groups)).encode()
 
     def seal(self, profile: str | None, address: str | None) -> str:
-        """The token of the message to one profile."""
+        """The token of the message to one profile. Raises MaysendError where a mail's header could not hold it."""
         who, where = (profile or "").encode(), (address or "").encode()
         payload = b"".join((self._start, _length(len(who)), who, _length(len(where)), where, self._end))
-        return self._seal(payload)
+        token = self._seal(payload)
+        if len(token) > LONGEST_SEALED:
+            raise MaysendError(
+                f"campaign {self._campaign}: its links would be too long for a mail's header "
+                f"({len(token)} characters, at most {LONGEST_SEALED}); ask for fewer groups, or give them shorter names"
+            )
+        return token
 
 
 def open_link(sealer: Sealer, token: str) -> Link:
     """What a token holds; ``sealer`` is one for the purpose ``link``. Raises InvalidTokenError."""
+    if len(token) > LONGEST:
+        raise InvalidTokenError
     payload = sealer.open(token)
     try:
         if payload[0] & ~_TEST != _FORMAT:
@@ -152,7 +165,7 @@ def _derive(key: bytes, purpose: str) -> bytes:
 
 def _decode(text: str) -> bytes:
     """Strict, unpadded base64url (RFC 4648, section 5): one text for each sequence of bytes."""
-    if len(text) > LONGEST or not text.isascii():
+    if not text.isascii():
         raise InvalidTokenError
     try:
         decoded = binascii.a2b_base64(text.encode().translate(_PLAIN) + b"==")

@@ -26,7 +26,10 @@ def _parse(settings: Mapping[str, Any], headers: Mapping[str, str], body: bytes)
 
 
 def _read(body: bytes) -> Sequence[Report]:
-    parts = {part.get_content_type(): part for part in message_from_bytes(body).walk()}
+    message = message_from_bytes(body)
+    parts: dict[str, Message] = {}
+    for part in message.walk():
+        parts.setdefault(part.get_content_type(), part)  # the mail complained of may hold others of a kind
     report = _inside(parts.get("message/feedback-report"))
     kind = str(report.get("feedback-type", "")).strip().lower()
     if kind not in _COMPLAINTS:
@@ -37,7 +40,7 @@ def _read(body: bytes) -> Sequence[Report]:
     if not addresses:
         raise FeedbackError("does not say who complains: there is neither Original-Rcpt-To nor To")
     type_: Any = None if kind == "opt-out" else "spam"
-    at = _date(report.get("arrival-date") or report.get("received-date"))
+    at = _date(message.get("date"))  # of the complaint; Arrival-Date is when the mail complained of came
     return [Report(address, type_, f"{kind} report", at) for address in addresses if kind != "not-spam"]
 
 

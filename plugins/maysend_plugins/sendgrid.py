@@ -14,6 +14,8 @@ from maysend import FeedbackError, FeedbackParser, Report, hookimpl
 _SIGNATURE = "x-twilio-email-event-webhook-signature"
 _TIMESTAMP = "x-twilio-email-event-webhook-timestamp"
 _TYPES: Mapping[str, Any] = {"bounce": "bounced", "dropped": "dropped", "spamreport": "spam", "unsubscribe": None}
+_OF_THE_ADDRESS = ("bounced address", "unsubscribed address", "spam reporting address", "invalid")
+"""Why SendGrid drops mail because of whom it is for; it also drops for what the sender did, such as a wrong header."""
 
 
 @hookimpl
@@ -33,6 +35,8 @@ def _parse(settings: Mapping[str, Any], headers: Mapping[str, str], body: bytes)
 
 def _is_final(event: Mapping[str, Any]) -> bool:
     """Whether mail to this address failed for good: a bounce that was a block may pass another time."""
+    if event["event"] == "dropped":
+        return str(event.get("reason")).lower() in _OF_THE_ADDRESS
     return event["event"] in _TYPES and event.get("type") != "blocked"
 
 

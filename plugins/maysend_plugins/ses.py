@@ -23,6 +23,7 @@ _SIGNED: Mapping[str, tuple[str, ...]] = {
     "SubscriptionConfirmation": ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
 }
 _SUPPRESSED = ("Suppressed", "OnAccountSuppressionList")
+_NO_COMPLAINT = ("not-spam", "auth-failure")
 
 
 @hookimpl
@@ -41,14 +42,14 @@ def _parse(settings: Mapping[str, Any], headers: Mapping[str, str], body: bytes)
     try:
         message = json.loads(body)
         signed = _SIGNED[message["Type"]]
-        text = "".join(f"{name}\n{message[name]}\n" for name in signed if name in message)
+        text = "".join(f"{name}\n{message[name]}\n" for name in signed if name in message).encode()
         certificate, signature = message["SigningCertURL"], b64decode(message["Signature"])
         topic, version = message["TopicArn"], message["SignatureVersion"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise FeedbackError("is not a message of Amazon SNS") from None
     if topic not in settings["topics"]:
         raise FeedbackError("the topic is not declared", 401)
-    _verify(str(certificate), text.encode(), signature, str(version))
+    _verify(str(certificate), text, signature, str(version))
     if message["Type"] == "SubscriptionConfirmation":
         fetch(str(message["SubscribeURL"]), _CONFIRMATION)
         return []
@@ -72,7 +73,7 @@ def _reports(told: Mapping[str, Any]) -> list[Report]:
                 )
                 for recipient in bounce["bouncedRecipients"]
             ]
-        case "Complaint":
+        case "Complaint" if told["complaint"].get("complaintFeedbackType") not in _NO_COMPLAINT:
             complaint = told["complaint"]
             reason, at = complaint.get("complaintFeedbackType"), _time(complaint["timestamp"])
             return [Report(who["emailAddress"], "spam", reason, at) for who in complaint["complainedRecipients"]]

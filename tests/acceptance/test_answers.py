@@ -121,7 +121,7 @@ def test_complaint_mails_are_feedback(project: Path, maysend: Run, maysend_json:
     assert told == {"read": 1, "changed": 1, "unchanged": 0, "refused": []}
     (event,) = maysend_json("history", "--address", "home@x.org", cwd=project)["events"]
     assert (event["source"], event["type"], event["reason"]) == ("feedback", "spam", "abuse report")
-    assert (event["occurred_at"], event["group"]) == ("2024-05-01T12:00:00.000000Z", None)
+    assert (event["occurred_at"], event["group"]) == ("2024-05-01T12:00:36.000000Z", None)
     others = [complaint.replace(b"Home@x.org", f"p{number}@x.org".encode()) for number in range(2)]
     ahead = complaint.replace(b"Home@x.org", b"p2@x.org").replace(b"May 2024", b"May 2124")
     (project / "all.mbox").write_bytes(b"".join(b"From x Thu Jan  1 00:00:00 2024\n" + mail + b"\n" for mail in others))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 from threading import Thread
 from typing import Any, ClassVar
@@ -43,6 +44,16 @@ class Right(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         return
+
+
+class ShowsOtherScriptsEachTime(Right):
+    """As pages behind some networks do."""
+
+    numbers = count()
+
+    @property
+    def page(self) -> str:  # type: ignore[override] # another each time
+        return f"{Right.page}<script>ray = {next(self.numbers)}</script><style>.x{next(self.numbers)} {{}}</style>"
 
 
 class UnsubscribesOnGet(Right):
@@ -174,6 +185,8 @@ def test_the_headers_of_an_e_mail_are_checked(tmp_path: Path) -> None:
         (good.replace("https:", "http:"), 1),
         (good.replace("One-Click", "Yes"), 1),
         (good.replace("h=From:List-Unsubscribe:", "h=From:"), 1),
+        (f"DKIM-Signature: v=1; d=example.net; h=From; b=y\n{good}", 0),
+        (f"DKIM-Signature: h=List-Unsubscribe\n{good.replace('h=From:List-Unsubscribe:', 'h=From:')}", 1),
         ("Subject: none\n\n", 3),
     ):
         url, checks = check_message(changed.encode())
@@ -186,6 +199,10 @@ def test_the_headers_of_an_e_mail_are_checked(tmp_path: Path) -> None:
     [
         (("http://127.0.0.1:9/u/x",), 1, "http://127.0.0.1:9: gives no answer to GET"),
         (("mailto:a@example.com",), 1, "mailto:a@example.com: is not a link; give one that starts with https://"),
+        (("https://[x",), 1, "https://[x: is not a link; give one that starts with https://"),
+        (("http://127.0.0.1:99999/",), 1, "http://127.0.0.1:99999/: is not a link; give one that starts with https://"),
+        (("http://127.0.0.1:9/désabonner?à",), 1, "http://127.0.0.1:9: gives no answer to GET"),
+        ((f"http://{'x' * 64}.example/",), 1, "gives no answer to GET"),
         ((), 2, "give a link, or an e-mail with --message"),
     ],
 )

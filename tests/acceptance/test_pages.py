@@ -132,6 +132,7 @@ CLICKS = [
     Click("multipart without a boundary", MULTIPART, "multipart/form-data"),
     Click("multipart cut off", MULTIPART[:40], "multipart/form-data; boundary=b"),
     Click("multipart with an odd boundary", MULTIPART, "multipart/form-data; boundary*=utf-8''%ff"),
+    Click("multipart with a boundary in no encoding", MULTIPART, "multipart/form-data; boundary*=undefined''b"),
     Click("a thousand forms in one another", NESTED, "multipart/form-data; boundary=0"),
     Click("a charset", type=f"{URLENCODED}; charset=UTF-8"),
     Click("no content type", type=None),

@@ -142,7 +142,10 @@ def test_feedback_answers_for_the_address(server: Server, client: httpx.Client) 
     ]
 
 
-@pytest.mark.parametrize("wrong", [{"email": 5}, {"description": 5}, {"description": ["a"]}, {"type": ["spam"]}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"email": 5}, {"email": False}, {"email": []}, {"description": 5}, {"description": ["a"]}, {"type": ["spam"]}],
+)
 def test_feedback_that_is_no_text_is_refused(server: Server, client: httpx.Client, wrong: dict[str, Any]) -> None:
     failed = [{"type": "spam", "email": "x@example.com"} | wrong]
     answer = client.post("/feedback/smtp_v2", json={"events": {"failed": failed}}, headers=BEARER)
@@ -161,6 +164,7 @@ def test_feedback_is_taken_only_where_declared_and_verified(server: Server, clie
     ):
         answer = client.post(path, json=body, headers=headers)
         assert (answer.status_code, "error" in answer.json()) == (status, True)
+        assert ("www-authenticate" in answer.headers) is (status == 401)
     assert client.get("/feedback/smtp_v2", headers=BEARER).status_code == 405
     assert len(server.events()) == before
 

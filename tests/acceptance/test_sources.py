@@ -110,3 +110,28 @@ def test_a_query_reads_declared_folders_alone(text: str, said: str, tmp_path: Pa
     (problem,) = error.value.problems
     assert "people.sql: " in problem.message
     assert said in problem.message
+
+
+def test_a_key_that_no_answer_can_name_is_a_problem(tmp_path: Path) -> None:
+    """Answers name people by text, which is read as a number of 64 bits: who left would be nobody."""
+    large = f"SELECT (id::UBIGINT + {2**63 - 3}) AS id, * EXCLUDE id FROM ({PEOPLE})"
+    copy(large, tmp_path / "people.parquet", "FORMAT parquet")
+    with pytest.raises(InvalidProjectError) as error:
+        decided(tmp_path, "{source: people.parquet, key: id}", "{property: country, equals: FR}")
+    (problem,) = error.value.problems
+    assert str(problem) == (
+        'project.yaml:1:41: people.parquet: key "id" has 9223372036854775808, and whole numbers go up to '
+        "9223372036854775807; make it text"
+    )
+
+
+def test_keys_may_be_uuids(tmp_path: Path) -> None:
+    people = f"SELECT ('00000000-0000-0000-0000-00000000000' || id)::UUID AS id, * EXCLUDE id FROM ({PEOPLE})"
+    copy(people, tmp_path / "people.parquet", "FORMAT parquet")
+    (tmp_path / "campaigns").mkdir()
+    capped = "{channel: email, target_cap: {at_most: 1, when_exceeded: sample, salt: s}}"
+    (tmp_path / "campaigns/capped.yaml").write_text(capped)
+    assert len(decided(tmp_path, "{source: people.parquet, key: id}", "{property: country, equals: FR}")) == 3
+    project = loader.load(tmp_path, plugins.load())
+    found = runner.decide(project, datetime(2026, 1, 1, tzinfo=UTC), plugins.load())["capped"]
+    assert sorted(found.values()) == ["included", "over_target_cap", "over_target_cap"]

@@ -53,7 +53,9 @@ ROOT = Path(__file__).parents[2]
     type=click.Path(path_type=Path),
     help="Write what was measured here.  [default: DATA/PROFILES.json]",
 )
-@click.option("--write", is_flag=True, help="Write docs/benchmarks.md.")
+@click.option(
+    "--write", is_flag=True, help="Write docs/benchmarks.md, with the rows measured before as they are in --json."
+)
 def main(
     profiles: int,
     chosen: tuple[str, ...],
@@ -76,7 +78,9 @@ def main(
     about = report.conditions(
         profiles, rounds, f"PYTHONPATH=tests python -m benchmarks {' '.join(sys.argv[1:])}".strip()
     )
-    console, results, others = Console(width=None if sys.stdout.isatty() else 150), [], {}
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    file = file or data / f"{profiles}.json"
+    told = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     _tell(f"load average {os.getloadavg()[0]:.1f}: anything else that runs here is measured too")
     try:
         if COMPARED & set(names):
@@ -84,17 +88,19 @@ def main(
             compare_ids(scene.directory, absent)
         for name in names:
             if name in OTHERS:
-                others[name] = _other(console, name, scene)
+                told[name] = {"found": _other(console, name, scene)}
             else:
-                results.append(_measured(rows(scene, absent)[name](), rounds))
-                report.show(console, results[-1])
-            told = about | {"rows": [result.as_json() for result in results], **others}
-            (file or data / f"{profiles}.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+                result = _measured(rows(scene, absent)[name](), rounds)
+                report.show(console, result)
+                told[name] = result.as_json()
+            told[name]["conditions"] = about
+            told = {row: told[row] for row in (*ROWS, *OTHERS) if row in told}
+            file.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     except (DisagreementError, FailedError) as error:
         click.echo(f"benchmark stopped: {error}", err=True)
         sys.exit(1)
     if write:
-        (ROOT / "docs/benchmarks.md").write_text(report.page(about, results, others), encoding="utf-8")
+        (ROOT / "docs/benchmarks.md").write_text(report.page(told), encoding="utf-8")
 
 
 def _measured(row: Row, rounds: int) -> report.Result:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
@@ -84,18 +84,19 @@ class Result:
             for name in self.rounds
         ]
         goals = [{"goal": goal, "measured": measured, "holds": holds} for goal, measured, holds in self.goals()]
-        return {"name": self.row.name, "title": self.row.title, "note": self.row.note, "sides": sides, "goals": goals}
+        return {"title": self.row.title, "note": self.row.note, "sides": sides, "goals": goals}
 
-    def lines(self) -> list[tuple[str, str, str, str, str]]:
-        """A line a contender: its name, the median, the spread, memory, and the median as times the first's."""
-        first = median(self.seconds(next(iter(self.rounds))))
-        found = []
-        for name in self.rounds:
-            spread = Spread.of(self.seconds(name))
-            times = spread.median / first
-            range_ = f"{_shown(spread.least)} to {_shown(spread.most)}"
-            found.append((name, _shown(spread.median), range_, f"{self.peak(name) / 2**20:,.0f} MiB", f"{times:.3g}x"))
-        return found
+
+def _lines(row: Mapping[str, Any]) -> list[tuple[str, str, str, str, str]]:
+    """A line a contender: its name, the median, the spread, memory, and the median as times the first's."""
+    first = row["sides"][0]["seconds"]["median"]
+    found = []
+    for side in row["sides"]:
+        spread = side["seconds"]
+        range_ = f"{_shown(spread['min'])} to {_shown(spread['max'])}"
+        memory, times = f"{side['peak_bytes'] / 2**20:,.0f} MiB", f"{spread['median'] / first:.3g}x"
+        found.append((side["name"], _shown(spread["median"]), range_, memory, times))
+    return found
 
 
 def conditions(profiles: int, rounds: int, command: str) -> dict[str, str]:
@@ -117,7 +118,7 @@ def show(console: Console, result: Result) -> None:
     table.add_column("")
     for heading in _HEADINGS:
         table.add_column(heading, justify="right")
-    for line in result.lines():
+    for line in _lines(result.as_json()):
         table.add_row(*line)
     console.print(table)
     if result.row.note:
@@ -129,38 +130,44 @@ def show(console: Console, result: Result) -> None:
     console.print()
 
 
-def page(about: Mapping[str, str], results: Iterable[Result], others: Mapping[str, Mapping[str, object]]) -> str:
-    """docs/benchmarks.md."""
+def page(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """docs/benchmarks.md: every row, and under what ``conditions`` it was measured where these are not the first's."""
+    about = next(iter(rows.values()))["conditions"]
     parts = [
         _INTRODUCTION,
         *(f"- {name}: {f'`{text}`' if name == 'command' else text}" for name, text in about.items()),
         "",
     ]
-    for result in results:
-        parts += [f"## {result.row.title}", "", f"| | {' | '.join(_HEADINGS)} |", "|---|--:|--:|--:|--:|"]
-        parts += [f"| {' | '.join(line)} |" for line in result.lines()]
-        parts += [
-            "",
-            *([result.row.note, ""] if result.row.note else []),
-            "| goal | measured | holds |",
-            "|---|---|---|",
-        ]
-        parts += [
-            f"| {goal} | {measured} | {'yes' if holds else '**no**'} |" for goal, measured, holds in result.goals()
-        ]
-        parts.append("")
-    for name, found in others.items():
-        parts += [
-            f"## {name.capitalize()}",
-            "",
-            _explained(name),
-            "",
-            "| | |",
-            "|---|---|",
-            *(f"| `{key}` | {line(value)} |" for key, value in found.items()),
-            "",
-        ]
+    for name, row in rows.items():
+        own = row["conditions"]
+        other = [f"{key} {own[key]}" for key in ("date", "size") if own[key] != about[key]]
+        parts += [f"## {row.get('title') or name.capitalize()}", ""]
+        if own["command"] != about["command"]:
+            told = ", ".join([f"`{own['command']}`", *other])
+            parts += [f"Measured by itself: {told}.", ""]
+        parts += _row(row) if "sides" in row else _other(name, row)
     return "\n".join(parts)
+
+
+def _row(row: Mapping[str, Any]) -> list[str]:
+    """Contenders, and goals."""
+    return [
+        f"| | {' | '.join(_HEADINGS)} |",
+        "|---|--:|--:|--:|--:|",
+        *(f"| {' | '.join(line)} |" for line in _lines(row)),
+        "",
+        *([row["note"], ""] if row["note"] else []),
+        "| goal | measured | holds |",
+        "|---|---|---|",
+        *(f"| {goal['goal']} | {goal['measured']} | {'yes' if goal['holds'] else '**no**'} |" for goal in row["goals"]),
+        "",
+    ]
+
+
+def _other(name: str, row: Mapping[str, Any]) -> list[str]:
+    """What a benchmark of its own found."""
+    found = [f"| `{key}` | {line(value)} |" for key, value in row["found"].items()]
+    return [_explained(name), "", "| | |", "|---|---|", *found, ""]
 
 
 def _explained(name: str) -> str:
@@ -183,11 +190,12 @@ _INTRODUCTION = """# Benchmarks
 Written by `make bench` with `WRITE=1`. Data and campaigns are drawn (`tests/benchmarks/`), the same each time: campaigns of
 two to six conditions over seven columns of text, numbers, dates and lists, under all, any or some of 20 groups. Every other
 side reads the statuses folded beforehand, and maysend its roster. Before anything is timed, the sides' audiences are
-compared, key by key over 20,000 profiles and by a checksum over all.
+compared, key by key over 20,000 profiles and by a checksum over all. Where the time goes, and why a goal does not hold,
+is in [architecture](architecture.md#where-the-time-goes).
 """
 
 
-def _versions() -> Iterable[tuple[str, str]]:
+def _versions() -> Iterator[tuple[str, str]]:
     for name in _PACKAGES:
         try:
             yield name, version(name)

@@ -78,9 +78,7 @@ def test_what_the_engine_writes_is_what_the_rule_says(
         ledger.erase([Subject("email", "profile", keys[5]), Subject("email", "address", "person9@x.org")])
         with runner.opened(project, datetime.now(UTC), found) as run:
             assert run.catalog.profiles
-            written = exporting.write_subscription_groups(
-                file, project, found.channel_types, run.catalog.profiles, run.backend
-            )
+            written = exporting.write_subscription_groups(file, project, found.channel_types, run.catalog, run.backend)
         expected = [[key, *_status(project, ledger, place, key)] for place, key in enumerate(keys)]
     assert written == PEOPLE
     header, *rows = _read(file)

@@ -103,6 +103,9 @@ def test_sendgrid_reports_what_is_final() -> None:
         {"event": "bounce", "type": "blocked", "email": "b@example.com", "timestamp": 1714564800},
         {"event": "deferred", "email": "c@example.com", "timestamp": 1714564800},
         {"event": "dropped", "email": "d@example.com", "timestamp": 1714564800, "reason": "Bounced Address"},
+        {"event": "dropped", "email": "h@example.com", "timestamp": 1714564800, "reason": "Invalid SMTPAPI header"},
+        {"event": "dropped", "email": "i@example.com", "timestamp": 1714564800, "reason": "Spam Content"},
+        {"event": "dropped", "email": "j@example.com", "timestamp": 1714564800},
         {"event": "spamreport", "email": "e@example.com", "timestamp": 1714564800},
         {"event": "unsubscribe", "email": "f@example.com", "timestamp": 1714564800},
         {"event": "open", "email": "g@example.com", "timestamp": 1714564800},
@@ -211,6 +214,20 @@ BOUNCE = {
             },
             [Report("b@example.com", "spam", "abuse", AT)],
         ),
+        *(
+            (
+                {
+                    "notificationType": "Complaint",
+                    "complaint": {
+                        "complainedRecipients": [{"emailAddress": "b@example.com"}],
+                        "complaintFeedbackType": kind,
+                        "timestamp": "2024-05-01T12:00:00Z",
+                    },
+                },
+                [],
+            )
+            for kind in ("not-spam", "auth-failure")
+        ),
         ({"eventType": "Delivery"}, []),
     ],
 )
@@ -295,7 +312,10 @@ def test_ses_follows_no_redirect() -> None:
     assert asked == ["/certificate"]
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"Type": "Other"}', b'{"Type": []}'])
+HALF_A_LETTER = json.dumps(dict.fromkeys(sns({}), "\ud800") | {"Type": "Notification", "Signature": "AAAA"}).encode()
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"Type": "Other"}', b'{"Type": []}', HALF_A_LETTER])
 def test_ses_says_that_it_is_no_message(body: bytes) -> None:
     with pytest.raises(FeedbackError, match="is not a message of Amazon SNS"):
         parse("ses", {"topics": [TOPIC]}, {}, body)
@@ -304,7 +324,7 @@ def test_ses_says_that_it_is_no_message(body: bytes) -> None:
 # ARF
 
 COMPLAINT = b"""From: <abusedesk@example.com>
-Date: Thu, 8 Mar 2005 17:40:36 EDT
+Date: Wed, 01 May 2024 14:00:00 +0200
 Subject: FW: Earn money
 To: <abuse@example.net>
 MIME-Version: 1.0
@@ -322,7 +342,7 @@ Feedback-Type: abuse
 User-Agent: SomeGenerator/1.0
 Version: 1
 Original-Rcpt-To: <user@example.com>
-Arrival-Date: Wed, 01 May 2024 14:00:00 +0200
+Arrival-Date: Mon, 29 Apr 2024 09:00:00 +0200
 
 --part1_13d.2e68ed54_boundary
 Content-Type: message/rfc822
@@ -334,6 +354,10 @@ Subject: Earn money
 Spam Spam Spam
 --part1_13d.2e68ed54_boundary--
 """
+HOLDING_ANOTHER = COMPLAINT.replace(b"Original-Rcpt-To", b"X-To").replace(
+    b"Subject: Earn money\n\nSpam Spam Spam\n",
+    b"Subject: Earn money\nContent-Type: message/rfc822\n\nTo: <nobody@example.com>\n\nSpam Spam Spam\n",
+)
 
 
 @pytest.mark.parametrize(
@@ -343,7 +367,7 @@ Spam Spam Spam
         (COMPLAINT.replace(b": abuse", b": opt-out"), [Report("user@example.com", None, "opt-out report", AT)]),
         (COMPLAINT.replace(b": abuse", b": not-spam"), []),
         (
-            COMPLAINT.replace(b"Original-Rcpt-To: <user@example.com>\n", b"").replace(b"Arrival-Date", b"X-Date"),
+            COMPLAINT.replace(b"Original-Rcpt-To: <user@example.com>\n", b"").replace(b"Date: Wed", b"X-Date: Wed"),
             [Report("other@example.com", "spam", "abuse report", None)],
         ),
         (
@@ -353,6 +377,7 @@ Spam Spam Spam
         (COMPLAINT.replace(b"\n", b"\r\n"), [Report("user@example.com", "spam", "abuse report", AT)]),
         (COMPLAINT.replace(b"Wed, 01 May", b"no date"), [Report("user@example.com", "spam", "abuse report", None)]),
         (COMPLAINT.replace(b"Wed, 01 May", b"\xff\xfe"), [Report("user@example.com", "spam", "abuse report", None)]),
+        (HOLDING_ANOTHER, [Report("other@example.com", "spam", "abuse report", AT)]),
     ],
 )
 def test_arf_reports_who_complained(message: bytes, reports: list[Report]) -> None:

@@ -152,12 +152,16 @@ def test_a_failure_takes_back_the_whole_append_and_no_other(ledger: Ledger, monk
     ledger.append([no(profile="kept")])
     with pytest.raises(LedgerError, match="an answer's reason holds a character that no ledger can store"):
         ledger.append([no(profile="lost"), no(reason="\0")])
+    with pytest.raises(LedgerError, match="an answer's address has more than 512 characters"):
+        ledger.append([no(profile="lost"), no(address=f"{'x' * 501}@example.com")])
     with monkeypatch.context() as patched:
         patched.setattr("maysend.ledger.recording.save", _fail)  # after the events are written, before the commit
         with pytest.raises(LedgerError, match="cut"):
             ledger.append([no(profile="lost")])
     assert [event.profile for event in ledger.events()] == ["kept"]
     assert ledger.append([no(profile="next")])[0]
+    longest = "𝒙" * 512  # as many bytes as there can be
+    assert ledger.append([no(profile=longest, address=longest)])[0]
 
 
 def _fail(*_: object) -> None:

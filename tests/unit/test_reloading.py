@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -36,3 +37,25 @@ def test_it_takes_in_the_change_after_one_that_could_not_be(
     reloader.stop()
     assert told == ["refused", "refused", "taken"]
     assert "serving the last valid ones" in caplog.text
+
+
+def test_it_outlives_a_disk_that_is_gone_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(reloading, "SECONDS", 0.01)
+    taken = Event()
+    reloader = Reloader(tmp_path, taken.set)
+    with monkeypatch.context() as patched, caplog.at_level(logging.ERROR, "maysend"):
+        patched.setattr(Reloader, "_look", _gone)
+        reloader.start()
+        deadline = time.monotonic() + 10
+        while not caplog.text and time.monotonic() < deadline:
+            time.sleep(0.01)
+    (tmp_path / "project.yaml").write_text("x", "utf-8")
+    assert taken.wait(10)
+    reloader.stop()
+    assert "the declarations cannot be read; serving the last valid ones: stale" in caplog.text
+
+
+def _gone(_: Reloader) -> None:
+    raise OSError("stale")

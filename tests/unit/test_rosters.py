@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,18 @@ import duckdb
 import pytest
 import yaml
 from click.testing import CliRunner
+from sqlglot import exp
 
 from engine import loaded_plugins, loaded_project, record, write_project, write_roster
-from maysend import evaluation, explain, runner, snapshot
+from maysend import evaluation, explain, exporting, runner, snapshot
 from maysend.cli import maysend
+from maysend.errors import LedgerError
 from maysend.events import Fact
 from maysend.ledger import Subject, open_ledger
+from maysend.model import Source
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
+AT = "2024-01-01T00:00:00+00:00"
 WORLD: Mapping[str, Any] = {
     "columns": {"id": "integer", "email": "text", "tags": "list of text"},
     "profiles": [
@@ -46,7 +51,7 @@ WORLD: Mapping[str, Any] = {
             "group": "news",
             "answer": "unsubscribed",
             "profile": "1",
-            "at": "2024-01-01T00:00:00+00:00",
+            "at": AT,
         }
     ],
 }
@@ -215,3 +220,73 @@ def test_the_command_says_what_it_wrote(root: Path) -> None:
     assert told["profiles"] == 4
     plan = CliRunner().invoke(maysend, ["--project", str(root), "evaluate", "--explain-plan"]).stdout
     assert "answers on email: from the roster, none changed since" in plan
+
+
+TWO_ADDRESSES: Mapping[str, Any] = WORLD | {
+    "columns": {"id": "integer", "email": "text", "work": "text"},
+    "profiles": [{"id": n, "email": f"own{n}@example.com", "work": f"work{n}@example.com"} for n in range(1, 60)],
+    "channels": {name: {"type": "email", "address": name} for name in ("email", "work")},
+    "control_groups": {"system": {"percent": 40, "salt": "s1"}},
+    "segments": {},
+    "campaigns": {"all": {"channel": "email", "subscription_groups": {"all": ["news"]}}},
+    "facts": [
+        {"channel": "email", "group": None, "answer": "unsubscribed", "address": f"{kind}@example.com", "at": AT}
+        for kind in ("own1", "work2", "own3")
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("channels/email.yaml", "address: email", "address: work"),
+        ("channels/email.yaml", "type: email", "type: sms"),
+    ],
+    ids=["another address", "another type"],
+)
+def test_what_it_was_made_of_may_be_declared_otherwise(tmp_path: Path, file: str, old: str, new: str) -> None:
+    """Then it has columns of the same names, that are of something else."""
+    write_project(TWO_ADDRESSES, tmp_path)
+    record(TWO_ADDRESSES, tmp_path)
+    write_roster(tmp_path)
+    before = decided(tmp_path)
+    text = (tmp_path / file).read_text(encoding="utf-8").replace('"', "").replace("'", "")
+    assert text.count(old) == 1, text
+    (tmp_path / file).write_text(text.replace(old, new), encoding="utf-8")
+    assert uses(tmp_path)
+    by_roster = decided(tmp_path)
+    (tmp_path / ".maysend/roster.json").unlink()
+    assert decided(tmp_path) == by_roster != before
+
+
+@pytest.mark.parametrize("place", ["maysend.runner.open_sources", "maysend.rosters.publish"])
+def test_who_is_erased_meanwhile_is_not_overlooked(root: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    """Between a look at the ledger and the next: nobody has the erased person's no by then."""
+    monkeypatch.setenv("MAYSEND_ERASURE_KEY", "a secret that is never rotated")
+    module, _, name = place.rpartition(".")
+    original = getattr(import_module(module), name)
+
+    def erase_first(*arguments: Any) -> Any:
+        with open_ledger("sqlite:///ledger.db", root) as ledger:
+            ledger.erase([Subject("email", "profile", "3")])
+        return original(*arguments)
+
+    run: Callable[[Path], object] = decided if place.startswith("maysend.runner") else write_roster
+    with monkeypatch.context() as patched:
+        patched.setattr(place, erase_first)
+        with pytest.raises(LedgerError, match="somebody was erased while the"):
+            run(root)
+    assert not uses(root)
+    assert run is decided or not list((root / ".maysend").glob("roster*"))
+    assert decided(root)["untagged"]["3"] == "channel_unsubscribed"
+
+
+def test_export_reads_it(root: Path) -> None:
+    """It has the addresses already: there are no two columns of a name."""
+    with runner.opened(loaded_project(root), NOW, loaded_plugins()) as run:
+        assert run.catalog.roster
+        file = root / "profiles.csv"
+        exporting.write_subscription_groups(file, run.project, run.plugins.channel_types, run.catalog, run.backend)
+        assert run.backend.rows(exp.select("*").from_(exp.to_table('"people"')).limit(0)) == []
+        names = run.backend.local.open("written", Source(str(file), str(file)))
+    assert list(names) == ["id", "news", "offers"]

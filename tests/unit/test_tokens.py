@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maysend.errors import InvalidTokenError, KeysError
-from maysend.tokens import LONGEST, Link, LinkSealer, Sealer, fingerprint, new_key, open_link, read_keys
+from maysend.errors import InvalidTokenError, KeysError, MaysendError
+from maysend.tokens import LONGEST, LONGEST_SEALED, Link, LinkSealer, Sealer, fingerprint, new_key, open_link, read_keys
 
 OLD, NEW = (os.urandom(32) for _ in range(2))
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,30}", fullmatch=True)
@@ -66,6 +66,13 @@ def test_one_link_has_one_token(changed: str) -> None:
     token = sealed(Link("email", "daily", (), "1"), NEW)
     with pytest.raises(InvalidTokenError):
         open_link(Sealer([NEW], "link"), changed.format(token))
+
+
+def test_a_link_that_no_header_can_hold_is_not_made() -> None:
+    groups = [f"a_group_with_a_long_name_{number:03}" for number in range(30)]
+    with pytest.raises(MaysendError, match=r"campaign daily: its links would be too long .* ask for fewer groups"):
+        LinkSealer([NEW], "email", "daily", groups).seal("1", "a@example.com")
+    assert len(LinkSealer([NEW], "email", "daily", groups[:18]).seal("1", "a@example.com")) < LONGEST_SEALED
 
 
 def test_what_is_sealed_for_one_purpose_opens_for_no_other() -> None:

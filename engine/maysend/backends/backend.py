@@ -112,7 +112,7 @@ def connect(
         raise MaysendError(f"engine: Spark needs {missing}; run `pip install 'maysend[spark]'`") from None
     shared = (project.root / (declared.snapshots if declared else SNAPSHOTS)).absolute()
     if session is not None:
-        with spark.Spark(session.newSession(), shared, memory) as given:
+        with spark.Spark(spark_sessions.of_its_own(session), shared, memory) as given:
             yield given
         return
     assert declared

@@ -231,7 +231,9 @@ class DuckDB:
         self._connection.unregister("unpacking")
 
     def open_files(self, name: str, files: Sequence[str]) -> None:
-        """Make Parquet files readable as one."""
+        """Make Parquet files readable as one, in place of a table that had the name."""
+        before = exp.Table(this=identifier(name), db=exp.to_identifier("temp"))
+        self._run(exp.Drop(this=before, kind="TABLE", exists=True))
         self._connection.read_parquet(list(files)).create_view(name, replace=True)
 
     @property
@@ -307,7 +309,7 @@ class DuckDB:
             return self._connection.sql(read_query(source).sql("duckdb"))
         if path.endswith(_JSON):
             return self._connection.read_json(path)
-        self._check_columns(source)
+        self.check_columns(self._files(source))
         return self._connection.read_parquet(path, union_by_name=True, hive_partitioning=True)
 
     def _files(self, source: Source) -> list[str]:
@@ -324,14 +326,15 @@ class DuckDB:
         """What tells a file from a later one of the same name."""
         found = []
         for file in self._files(source):
-            stat = os.stat(file)
-            found.append((os.path.realpath(file), stat.st_ino, stat.st_size, stat.st_mtime_ns))
+            found.append(stamp_of(file, source.location))
         return found
 
-    def _check_columns(self, source: Source) -> None:
-        """Parquet files that are read together have the same columns, of types that compare alike."""
-        files = self._files(source)
-        if len(files) == 1:
+    def check_columns(self, files: Sequence[str]) -> None:
+        """Parquet files that are read together have the same columns, of types that compare alike.
+
+        Raises SourceError where they have not.
+        """
+        if len(files) < 2:
             return
         tables = {file: table_of(self._connection.read_parquet(file, hive_partitioning=False)) for file in files}
         first = tables[files[0]]
@@ -365,6 +368,15 @@ class DuckDB:
             if source.path.endswith(f"/{source.location}"):
                 said = said.replace(source.path.removesuffix(source.location), "")
         return said
+
+
+def stamp_of(file: str, location: str) -> tuple[object, ...]:
+    """What tells a file from a later one of the same name. Raises SourceError where it cannot be looked at."""
+    try:
+        stat = os.stat(file)
+    except OSError as error:
+        raise SourceError(f"{location}: {file} cannot be read: {error.strerror}") from None
+    return os.path.realpath(file), stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def _fetched(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:

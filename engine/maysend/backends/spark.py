@@ -27,7 +27,7 @@ from .duckdb import VERSION, DuckDB
 from .duckdb_statements import STATEMENTS
 from .spark_dialect import MaysendSpark
 from .spark_parts import Part, Work, gathered, parts_of, row_by_row, tables_in, written
-from .spark_sources import columns_of, files_of, own, read, stamps, uri
+from .spark_sources import columns_of, files_of, is_parquet, own, read, stamps, uri
 from .spark_words import errors, quoted
 
 _SETTINGS: Mapping[str, str] = {
@@ -42,6 +42,9 @@ _SETTINGS: Mapping[str, str] = {
 }
 _OWN = "spark-"
 _KEEPING = "keeping"
+_PROBED = 8
+"""Tasks that write one row each, to see whether what they write is seen."""
+
 _FEW = _HERE = 500_000
 """So many rows at most go to every worker, or are kept in this process."""
 _LEFT_OVER = 7 * 24 * 3600  # seconds
@@ -64,6 +67,7 @@ class Spark:
         self._session = session
         self._directory = _own_directory(shared)
         self._tables: dict[str, Path] = {}
+        self._shared = False
         self._here: set[str] = set()
         self._parts: dict[str, list[Part]] = {}
         self._views: dict[str, exp.Query] = {}
@@ -87,6 +91,8 @@ class Spark:
         with errors(source.location):
             if watched:
                 self.watch(name, source)
+            if is_parquet(source):
+                self.local.check_columns(files_of(source))
             frame = read(self._session, source)
             frame.createOrReplaceTempView(quoted(name))
             return columns_of(frame.schema)
@@ -240,7 +246,31 @@ class Spark:
                     nobody.write.options(**_WRITTEN).parquet(uri(directory / f"{by}={value}"))
         for checksum in directory.rglob(".*.crc"):
             checksum.unlink()
+        if self._rows_in(directory) != sum(int(told.partition(":")[0]) for told in found.values()):
+            raise OutputError(f"{directory.name}: this machine does not see all that workers wrote; it must be shared")
         return found
+
+    def _rows_in(self, directory: Path) -> int:
+        """How many rows the Parquet files have that this machine sees in a directory."""
+        if not (files := [str(file) for file in directory.rglob("*.parquet")]):
+            return 0
+        self.local.open_files(_KEEPING, files)
+        return self._count(_KEEPING)
+
+    def _check_shared(self) -> None:
+        """Once a run: this machine sees what workers write. Else it stays where they are, and Spark says nothing.
+
+        Raises OutputError.
+        """
+        if not self._shared:
+            probe = self._directory / "probe"
+            with errors():
+                self._session.range(0, _PROBED, 1, _PROBED).write.options(**_KEPT).parquet(uri(probe))
+            if self._rows_in(probe) != _PROBED:
+                told = "this machine does not see what the workers wrote there; it must be shared"
+                raise OutputError(f"{self._directory.parent}: {told}")
+            shutil.rmtree(probe, ignore_errors=True)
+            self._shared = True
 
     def plan_of(self, query: exp.Query) -> str:
         """Spark's own plan of a query, as its EXPLAIN FORMATTED prints it."""
@@ -288,6 +318,7 @@ class Spark:
         """Keep the rows that Spark finds."""
         if not query.args.get("limit"):
             query.set("order", None)
+        self._check_shared()
         frame = self._frame(query)
         directory = self._directory / token_hex(8)
         before, self._tables[name] = self._tables.get(name), directory
@@ -335,6 +366,7 @@ class Spark:
         query.set("order", None)
         directory = self._directory / token_hex(8)
         directory.mkdir()
+        before, self._tables[name] = self._tables.get(name), directory
         found = self._tasks(written(self._work(query, of, {}), str(directory)), "file string, rows bigint", of)
         files = sorted(row["file"] for row in found)
         self.local.open_files(name, files)
@@ -342,6 +374,8 @@ class Spark:
             self._here.add(name)
         else:
             self._parts[name] = [Part(file) for file in files]
+        if before is not None:
+            shutil.rmtree(before, ignore_errors=True)
 
     def _tasks(self, work: Callable[[Any], Any], columns: str, of: str) -> list[Any]:
         """Have workers do something for every part of a table."""
@@ -369,8 +403,9 @@ def _own_directory(shared: Path) -> Path:
     """A new directory for a run; those of runs that were killed long ago are removed."""
     try:
         for left in shared.glob(f"{_OWN}*"):
-            if left.stat().st_mtime < time() - _LEFT_OVER:
-                shutil.rmtree(left, ignore_errors=True)
+            with suppress(FileNotFoundError):  # another run may remove it
+                if left.stat().st_mtime < time() - _LEFT_OVER:
+                    shutil.rmtree(left, ignore_errors=True)
         own = shared / f"{_OWN}{token_hex(8)}"
         own.mkdir(parents=True)
     except OSError as error:

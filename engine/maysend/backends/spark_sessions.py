@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from ..errors import SourceError
@@ -33,6 +34,14 @@ _OWN = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
 }
+
+
+def of_its_own(session: SparkSession) -> SparkSession:
+    """A session beside a given one, with settings of its own. Raises SourceError where there can be none."""
+    try:
+        return session.newSession()
+    except (AttributeError, PySparkException):
+        raise SourceError("engine: beside a session of Spark Connect none can be made before pyspark 4.3") from None
 
 
 @contextmanager

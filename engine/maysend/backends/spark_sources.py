@@ -9,12 +9,13 @@ from glob import glob
 from pathlib import Path
 
 from pyspark.errors import PySparkTypeError
-from pyspark.sql import DataFrame, SparkSession, functions, types
+from pyspark.sql import Column, DataFrame, SparkSession, functions, types
 
 from ..columns import ColumnType, Kind
 from ..errors import SourceError
 from ..model import Source
 from .csv_files import is_csv, read_header
+from .duckdb import stamp_of
 from .spark_words import quoted
 
 _KINDS: Mapping[type[types.DataType], Kind] = {
@@ -49,6 +50,8 @@ def read(session: SparkSession, source: Source) -> DataFrame:
     Raises SourceError where it is not there, or not as declared.
     """
     frame = _undeclared(session, source)
+    if is_csv(source.path):
+        frame = frame.select(*(_text(name, source) for name in frame.columns))
     missing = [name for name in source.columns if name not in frame.columns]
     if missing:
         raise SourceError(f'has no column "{missing[0]}", which "columns" declares')
@@ -62,6 +65,13 @@ def read(session: SparkSession, source: Source) -> DataFrame:
             for name in frame.columns
         )
     )
+
+
+def _text(name: str, source: Source) -> Column:
+    """A column of CSV, in which an empty text is a missing value, in quotes or not."""
+    if source.columns.get(name, "").startswith("list"):
+        raise SourceError(f'column "{name}" is a list, which Spark reads from no CSV; use Parquet or JSON')
+    return functions.nullif(functions.col(quoted(name)), functions.lit("")).alias(name)
 
 
 def _undeclared(session: SparkSession, source: Source) -> DataFrame:
@@ -96,6 +106,11 @@ def uri(path: str | Path) -> str:
     return f"file://{path}"
 
 
+def is_parquet(source: Source) -> bool:
+    """Whether a source is files of Parquet that this machine sees."""
+    return source.local and not is_csv(source.path) and not source.path.endswith((*_JSON, ".sql"))
+
+
 def files_of(source: Source) -> list[str]:
     """The files of a path or glob that this machine sees, in order; none for a table, or what is elsewhere.
 
@@ -114,8 +129,7 @@ def stamps(source: Source) -> Sequence[object]:
     """What tells a file from a later one of the same name."""
     found = []
     for file in files_of(source):
-        stat = os.stat(file)
-        found.append((os.path.realpath(file), stat.st_ino, stat.st_size, stat.st_mtime_ns))
+        found.append(stamp_of(file, source.location))
     return found
 
 

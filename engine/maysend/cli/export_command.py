@@ -45,5 +45,4 @@ def _write_profiles(project: Project, out: Path) -> int:
     found = plugins.load()
     with progress() as told, runner.opened(project, datetime.now(UTC), found, progress=told) as run:
         told("writing every profile's status")
-        kinds = run.catalog.profiles or {}
-        return exporting.write_subscription_groups(out, project, found.channel_types, kinds, run.backend)
+        return exporting.write_subscription_groups(out, project, found.channel_types, run.catalog, run.backend)

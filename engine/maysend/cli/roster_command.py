@@ -18,8 +18,8 @@ from .options import json_option, load, print_json, progress, project_option
 def command(memory: str | None, as_json: bool, root: Path) -> None:
     """Keep the profiles with addresses normalized and answers folded, so that later runs need not do it again.
 
-    Every command that reads the profiles then reads the roster in their place, until their files change, and adds the
-    answers that came since. It is a few times as large as the profiles in Parquet, stands in .maysend/ beside the
+    evaluate, diff, report, explain and export --profiles then read it in their place, until their files change, and add
+    the answers that came since. It is a few times as large as the profiles in Parquet, stands in .maysend/ beside the
     snapshot, and goes with it when somebody is erased. Run it when a new table has landed; without it everything is
     found out anew.
     """

@@ -11,7 +11,7 @@ from ..addresses import normalizer
 from ..errors import did_you_mean
 from ..events import TYPES, Fact, Source, Type
 from ..hookspecs import ChannelType
-from ..ledger import is_storable
+from ..ledger import LONGEST_SUBJECT, is_storable, is_subject
 from ..model import Project
 
 COLUMNS = ("channel", "group", "address", "profile", "status", "occurred_at", "type", "reason")
@@ -74,6 +74,10 @@ class RowReader:
         if (channel, group) not in self._places:
             self._check_place(channel, group)
             self._places.add((channel, group))
+        if not all(map(is_subject, (address, profile))):
+            raise ValueError(
+                f"its {'profile' if is_subject(address) else 'address'} has more than {LONGEST_SUBJECT} characters"
+            )
         subscribed = _subscribed(status)
         if address and not (normal := self._normalize[channel](address)):
             raise ValueError(f'"{address}" is no address on channel {channel}')

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from .cursors import Cursors as Cursors
     from .cursors import DeadLetter as DeadLetter
     from .glance import KnownGroup as KnownGroup
+    from .ledger import LONGEST_SUBJECT as LONGEST_SUBJECT
     from .ledger import AnswerRow as AnswerRow
     from .ledger import Ledger as Ledger
     from .ledger import Mark as Mark
     from .ledger import Recorded as Recorded
     from .ledger import is_storable as is_storable
+    from .ledger import is_subject as is_subject
     from .ledger import open_ledger as open_ledger
     from .rehearsal import rehearse as rehearse
     from .standings import Subject as Subject
@@ -30,7 +32,16 @@ if TYPE_CHECKING:
 _HOMES = {
     "cursors": ("Cursor", "Cursors", "DeadLetter"),
     "glance": ("KnownGroup",),
-    "ledger": ("AnswerRow", "Ledger", "Mark", "Recorded", "is_storable", "open_ledger"),
+    "ledger": (
+        "LONGEST_SUBJECT",
+        "AnswerRow",
+        "Ledger",
+        "Mark",
+        "Recorded",
+        "is_storable",
+        "is_subject",
+        "open_ledger",
+    ),
     "rehearsal": ("rehearse",),
     "standings": ("Subject",),
     "stores": ("sqlite_journal", "sqlite_version"),

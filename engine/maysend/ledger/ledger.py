@@ -29,6 +29,9 @@ from .tally import Tally, tally
 from .verification import Proof, verify
 from .writer import Writer
 
+LONGEST_SUBJECT = 512
+"""Characters of the longest address or key that is recorded; an e-mail address has at most 254 (RFC 5321)."""
+
 _PAGE = 10_000
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _ANSWER = tuple(
@@ -288,6 +291,11 @@ def is_storable(text: str) -> bool:
     return text.isprintable() or not _UNSTORABLE.search(text)
 
 
+def is_subject(text: str) -> bool:
+    """Whether every store can also find it again: PostgreSQL's indexes take no value of more than 2,704 bytes."""
+    return len(text) <= LONGEST_SUBJECT and is_storable(text)
+
+
 def open_ledger(url: str, root: Path, *, create: bool = False) -> Ledger:
     """Open the ledger at an SQLAlchemy URL (SQLite or PostgreSQL); a relative SQLite path starts at ``root``.
 
@@ -322,3 +330,5 @@ def _check_text(fact: Fact) -> None:
         value = getattr(fact, name)
         if isinstance(value, str) and not is_storable(value):
             raise LedgerError(f"an answer's {name} holds a character that no ledger can store; nothing was recorded")
+        if name in ("address", "profile") and isinstance(value, str) and len(value) > LONGEST_SUBJECT:
+            raise LedgerError(f"an answer's {name} has more than {LONGEST_SUBJECT} characters; nothing was recorded")

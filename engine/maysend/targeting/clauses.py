@@ -7,7 +7,6 @@ counts as false in the end, so a part that is unknown is as good as false, once 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import replace
 from itertools import product
 from math import prod
 from typing import Literal
@@ -47,10 +46,11 @@ def split(
     found: dict[tuple[int, str, int | None], Predicate] = {}
     layers: list[int] = []
 
-    def ask(part: Predicate) -> None:
-        key = (part.stage, written(part.test), part.layer)
-        before = found.get(key)
-        found[key] = replace(part, mask=part.mask | before.mask) if before else part
+    def ask(whole: Predicate, test: E, layer: int | None = None) -> None:
+        text = whole.text if test is whole.test else written(test)
+        key = (whole.stage, text, layer)
+        before = found[key].mask if key in found else 0
+        found[key] = Predicate(whole.stage, test, text, whole.mask | before, layer)
 
     def whole(test: E) -> bool:
         return is_coded(test, features, listed)
@@ -58,12 +58,12 @@ def split(
     for predicate in predicates:
         for clause in clauses(predicate.test, whole):
             if len(clause) == 1:
-                ask(replace(predicate, test=clause[0]))
+                ask(predicate, clause[0])
                 continue
             layer = next((n for n, mask in enumerate(layers) if not mask & predicate.mask), len(layers))
             layers[layer : layer + 1] = [predicate.mask | (layers[layer] if layer < len(layers) else 0)]
             for test in clause:
-                ask(replace(predicate, test=test, layer=layer))
+                ask(predicate, test, layer)
     return list(found.values()), layers
 
 

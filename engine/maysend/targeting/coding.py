@@ -18,7 +18,7 @@ from typing import Any
 from sqlglot import exp
 
 from ..columns import NUMBERS, TIMES, ColumnType
-from ..trees import cast, column, missing, named, select, small, table, written
+from ..trees import cast, column, has, missing, named, select, small, table, written
 from . import buckets
 from .features import Feature
 from .lookups import Code, Predicate
@@ -312,7 +312,7 @@ def _count(last: int) -> exp.Select:
 
 def truths(predicates: Sequence[Predicate], start: int = 0) -> Iterator[Code]:
     """Every predicate as a truth of its own, eight to a code: the code's bits are the truths."""
-    tests = list({written(predicate.test): predicate.test for predicate in predicates}.items())
+    tests = list({predicate.text: predicate.test for predicate in predicates}.items())
     for index, offset in enumerate(range(0, len(tests), _PACKED)):
         name = f"c{start + index}"
         packed = dict(tests[offset : offset + _PACKED])
@@ -322,17 +322,8 @@ def truths(predicates: Sequence[Predicate], start: int = 0) -> Iterator[Code]:
             for sql, bit in bits.items()
         ]
         codes = exp.values([(small(code),) for code in range(1 << len(packed))], alias="v", columns=["code"])
-        asked = [
-            replace(
-                p,
-                test=exp.NEQ(
-                    this=exp.paren(exp.BitwiseAnd(this=column("code"), expression=small(bits[sql]))),
-                    expression=small(0),
-                ),
-            )
-            for p in predicates
-            if (sql := written(p.test)) in bits
-        ]
+        told = {sql: has(column("code"), bit) for sql, bit in bits.items()}
+        asked = [replace(p, test=told[p.text], text=written(told[p.text])) for p in predicates if p.text in told]
         yield Code(
             name,
             _sum(ones),

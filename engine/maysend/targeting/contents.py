@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from ..columns import ColumnType
-from ..trees import both, cast, column, either, missing, named, number, select, small, table
+from ..trees import both, cast, column, either, missing, named, number, select, small, table, written
 from .engine import Engine
 from .features import Feature, items_column
 from .lookups import Predicate
@@ -61,8 +61,12 @@ def _of(piece: E, mask: int) -> E:
 def look_into_lists(plan: Plan, predicates: list[Predicate], engine: Engine) -> list[Predicate]:
     """The predicates, with tests of bits in place of searches; table ``contents <feature>`` has the bits."""
     wanted: dict[str, dict[E, int]] = {}
+    asked: list[set[str]] = []
     for predicate in predicates:
+        asked.append(set())
         for node in predicate.test.walk():
+            if isinstance(node, exp.Column):
+                asked[-1].add(node.name)
             for name, value in _searched(node):
                 places = wanted.setdefault(name, {})
                 places.setdefault(value, len(places))
@@ -89,7 +93,13 @@ def look_into_lists(plan: Plan, predicates: list[Predicate], engine: Engine) -> 
         contents = known[names.pop()]
         return exp.Paren(this=contents.test([value for _, value in searches], every=isinstance(node, exp.And)))
 
-    return [replace(one, test=one.test.transform(looked_up)) if known else one for one in predicates]
+    found = []
+    for predicate, names in zip(predicates, asked, strict=True):
+        if names & known.keys():
+            test = predicate.test.transform(looked_up)
+            predicate = replace(predicate, test=test, text=written(test))
+        found.append(predicate)
+    return found
 
 
 def _kept(plan: Plan, feature: Feature) -> _Contents | None:

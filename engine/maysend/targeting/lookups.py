@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from ..trees import cast, column, named, select, small, written
+from ..trees import cast, column, named, select, small
 
 E = exp.Expr
 FULL = (1 << 63) - 1
@@ -16,13 +16,15 @@ WORD_BITS = 63
 
 @dataclass(frozen=True, slots=True)
 class Predicate:
-    """A test that the campaigns of ``mask`` make at ``stage`` (an index into the reasons).
+    """A test that the campaigns of ``mask`` make at ``stage`` (an index into the reasons); ``text`` is what it is
+    ``written`` as.
 
     Those of one ``layer`` are parts of a clause for each campaign: any of them must be true.
     """
 
     stage: int
     test: E
+    text: str
     mask: int
     layer: int | None = None
 
@@ -55,20 +57,19 @@ class Code:
         """
         tried = select(*map(column, self.key)).from_(self.representatives.subquery("r", copy=False), copy=False)
         names: dict[str, str] = {}
-        texts = [written(predicate.test) for predicate in self.predicates]
-        for predicate, sql in zip(self.predicates, texts, strict=True):
-            if sql not in names:
-                names[sql] = f"p{len(names)}"
+        for predicate in self.predicates:
+            if predicate.text not in names:
+                name = names[predicate.text] = f"p{len(names)}"
                 truth = exp.Coalesce(this=predicate.test, expressions=[exp.false()])
-                tried.select(named(truth, names[sql]), copy=False)
+                tried.select(named(truth, name), copy=False)
         query = select(*map(column, self.key)).from_(tried.subquery("t", copy=False), copy=False)
         present: dict[str, list[int]] = {}
         for words in sorted({predicate.words for predicate in self.predicates}):
             any_of_them = words.startswith("l")
             for word, all_ in enumerate(full):
                 told = [
-                    _masked(column(names[sql]), mask, set_by=any_of_them)
-                    for p, sql in zip(self.predicates, texts, strict=True)
+                    _masked(column(names[p.text]), mask, set_by=any_of_them)
+                    for p in self.predicates
                     if p.words == words and (mask := p.mask >> word * WORD_BITS & FULL)
                 ]
                 if told:

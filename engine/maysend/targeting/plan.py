@@ -86,7 +86,7 @@ class Plan:
             for reason, test in predicates(asked.campaign, view):
                 key = (REASONS.index(reason), written(test))
                 found[key] = (test, found.get(key, (test, 0))[1] | 1 << index)
-        self.predicates = [Predicate(stage, test, mask) for (stage, _), (test, mask) in found.items()]
+        self.predicates = [Predicate(stage, test, text, mask) for (stage, text), (test, mask) in found.items()]
         self.drawn = [predicate for predicate in self.predicates if predicate.stage == CONTROL]
 
     def view(self, index: int) -> View:

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ..errors import UnknownNameError
+from ..errors import LedgerError, UnknownNameError
 from ..preferences import masked
 from ..status import CHANNEL
 from ..tokens import Link
@@ -42,7 +42,11 @@ async def change(request: Request) -> Response:
     except UnknownNameError as error:
         raise HTTPException(409, str(error).encode(errors="replace").decode()) from None  # JSON can name half a letter
     events = await request.app.state.recorder.record(facts)
-    return JSONResponse(await run_in_threadpool(_state, site, link) | {"changed": len(events)})
+    try:
+        return JSONResponse(await run_in_threadpool(_state, site, link) | {"changed": len(events)})
+    except LedgerError:
+        told = "the changes are saved, but what holds now cannot be read; ask again later"
+        return JSONResponse({"error": told}, 503, {"retry-after": "30"})
 
 
 async def show_document(request: Request) -> Response:

@@ -72,7 +72,11 @@ def _multipart(content_type: str, body: bytes) -> Fields:
     """The parts of a form, which holds no further forms: whoever nests them a thousand deep gets none of it read."""
     head = Message()
     head["content-type"] = "".join(letter for letter in content_type if letter.isprintable())
-    if not (boundary := head.get_boundary()):
+    try:
+        boundary = head.get_boundary()
+    except (ValueError, LookupError):  # it is encoded (RFC 2231) in what nobody can decode
+        return {}
+    if not boundary:
         return {}
     line = rb"(?:\A|\r?\n)--" + re.escape(boundary.encode("latin-1", "replace")) + rb"(?:--)?[ \t]*(?:\r?\n|\Z)"
     found: Fields = {}

@@ -22,6 +22,9 @@ from .site import Feedback, Site
 LARGEST = 4 * 1024 * 1024
 """Bytes of the largest report; services send many in one."""
 
+_CHALLENGE = {"www-authenticate": 'Basic realm="maysend"'}
+"""What a refusal for want of the secret must say (RFC 9110, 15.5.2): some clients send it only when asked."""
+
 _log = logging.getLogger("maysend")
 
 
@@ -35,7 +38,7 @@ async def take_feedback(request: Request) -> Response:
     try:
         reports = await run_in_threadpool(source.parser.parse, source.settings, headers, body)
     except FeedbackError as error:
-        raise HTTPException(error.status, str(error)) from None
+        raise HTTPException(error.status, str(error), _CHALLENGE if error.status == 401 else None) from None
     facts = await run_in_threadpool(_facts, site, source, reports)
     return JSONResponse({"reports": len(reports), "changed": len(await request.app.state.recorder.record(facts))})
 
@@ -47,7 +50,7 @@ async def take_reply(request: Request) -> Response:
     if not (settings := site.replies.get(channel)):
         raise HTTPException(404)
     if not is_authorized(dict(request.headers), settings["secret"]):
-        raise HTTPException(401, "the secret is wrong", {"www-authenticate": "Basic"})
+        raise HTTPException(401, "the secret is wrong", _CHALLENGE)
     told = _reply(request.headers.get("content-type", ""), await bodies.read(request, pages.LARGEST))
     address = site.normalize(channel, told.get("from", ""))
     if address is None:

@@ -7,6 +7,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADERS = {
@@ -43,17 +44,21 @@ class Frame:
             await self._app(scope, receive, send)
             return
         scope = {**scope, "path": _tidy(scope["path"], scope["app"].state.site.prefix)}
-        started, status = time.perf_counter(), 500
+        started, status, answered = time.perf_counter(), 500, False
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
+            nonlocal status, answered
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, answered = message["status"], True
                 _add(message, scope)
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_headers)
+        except Exception:
+            if not answered:
+                await PlainTextResponse("something went wrong here\n", 500)(scope, receive, send_with_headers)
+            raise
         finally:
             _count(scope, status, time.perf_counter() - started)
 

@@ -25,7 +25,7 @@ _DONE = PlainTextResponse("unsubscribed\n")
 async def show_group(request: Request) -> Response:
     site, token = _asked(request)
     link = site.preferences.open(token)
-    return await _html(request, lambda language: site.group_page(link, token, language))
+    return await _html(request, site, lambda language: site.group_page(link, token, language))
 
 
 async def leave(request: Request) -> Response:
@@ -38,14 +38,14 @@ async def leave(request: Request) -> Response:
         return _DONE
     form = _form(site.preferences, token, fields)
     await request.app.state.recorder.record(site.preferences.leaving(link, "page", form))
-    return await _html(request, lambda language: site.left_page(link, token, language))
+    return await _html(request, site, lambda language: site.left_page(link, token, language))
 
 
 async def show_preferences(request: Request) -> Response:
     site, token = _asked(request)
     link = site.preferences.open(token)
     saved = "saved" in request.query_params
-    return await _html(request, lambda language: site.preference_page(link, token, language, saved=saved))
+    return await _html(request, site, lambda language: site.preference_page(link, token, language, saved=saved))
 
 
 async def change_preferences(request: Request) -> Response:
@@ -74,7 +74,7 @@ async def show_unavailable(request: Request, _: Exception) -> Response:
 
 async def _bare(request: Request, kind: PageKind, status: int) -> Response:
     site: Site = request.app.state.site
-    response = await _html(request, lambda language: site.renderer.render(Page(kind=kind, language=language)))
+    response = await _html(request, site, lambda language: site.renderer.render(Page(kind=kind, language=language)))
     response.status_code = status
     return response
 
@@ -83,9 +83,8 @@ def _asked(request: Request) -> tuple[Site, str]:
     return request.app.state.site, request.path_params["token"]
 
 
-async def _html(request: Request, make: Callable[[str], str]) -> Response:
+async def _html(request: Request, site: Site, make: Callable[[str], str]) -> Response:
     """The page that ``make`` returns in the reader's language; made in a thread, as renderers and ledgers take time."""
-    site: Site = request.app.state.site
     language = languages.choose(request.headers.get("accept-language", ""), site.renderer.languages)
     html = await run_in_threadpool(make, language)
     return HTMLResponse(html, headers={"content-language": language, "vary": "accept-language"})

@@ -40,7 +40,11 @@ class Reloader:
     def _run(self) -> None:
         before = self._seen
         while not self._stop.wait(SECONDS):
-            now = self._look()
+            try:
+                now = self._look()
+            except OSError as error:  # a disk far away may be gone for a while
+                _log.error("the declarations cannot be read; serving the last valid ones: %s", error)
+                continue
             if now == before != self._seen:
                 self._seen = now
                 self._take_in()

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from ..addresses import normalizer
 from ..hookspecs import ChannelType, FeedbackParser, Page, PageSettings, Renderer
-from ..ledger import Ledger, is_storable
+from ..ledger import Ledger, is_subject
 from ..links import Places
 from ..model import Project
 from ..plugins import Plugins
@@ -54,8 +54,8 @@ class Site:
         return self._render(page, token, {switch.name: switch.subscribed for switch in view.named})
 
     def left_page(self, link: Link, token: str, language: str) -> str:
-        """What was left; where it is everything, with the way back."""
-        groups = self.preferences.view(link).named
+        """What was left; where it is everything, with the way back. It asks the ledger nothing: all is recorded."""
+        groups = self.preferences.named(link)
         page = self._page("left", link, token, language, groups=groups, subscribed=False, action=self.own_page(token))
         return self._render(page, token, {} if groups else {CHANNEL: False})
 
@@ -75,7 +75,7 @@ class Site:
     def normalize(self, channel: str, address: str) -> str | None:
         """An address as found, as the ledger knows it; None where it is none here, or one no ledger can hold."""
         found = normalizer(self.channel_type(channel).address)(address)
-        return found if found is None or is_storable(found) else None
+        return found if found is None or is_subject(found) else None
 
     def channel_type(self, channel: str) -> ChannelType:
         """What the plugin says of a declared channel."""

@@ -60,11 +60,14 @@ def test_a_command_says_what_it_says_on_duckdb(
     assert _without_revision(here_json(*COMMANDS[command], cwd=store)) == expected
 
 
+@pytest.mark.parametrize("roster", [False, True], ids=["without a roster", "with a roster"])
 def test_profiles_are_exported_as_on_duckdb(
-    spark: Cluster, running: SparkSession, store: Path, here: Callable[..., Any]
+    roster: bool, spark: Cluster, running: SparkSession, store: Path, here: Callable[..., Any]
 ) -> None:
     here("export", "--profiles", "--out", "expected.parquet", cwd=store)
     on_spark(store, settings=INTERPRETED, master=spark.master)
+    if roster:
+        here("roster", cwd=store)
     here("export", "--profiles", "--out", "found.parquet", cwd=store)
     one, other = (duckdb.read_parquet(str(store / f"{name}.parquet")).order("ALL") for name in ("expected", "found"))
     assert one.columns == other.columns

@@ -1,0 +1,66 @@
+"""The application in process: what people are told where something behind it fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from maysend import plugins, tokens
+from maysend.errors import LedgerError
+from maysend.ledger import Ledger, open_ledger
+from maysend.web.app import create
+from maysend.web.middleware import HEADERS
+from maysend.web.server import load
+from maysend.web.site import open_site
+from serving import KEY, Form, token_of, write
+
+Ask = Callable[..., httpx.Response]
+
+
+@pytest.fixture
+def ask(tmp_path: Path) -> Iterator[Ask]:
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    write(tmp_path, url)
+    with open_ledger(url, tmp_path, create=True) as ledger:
+        site = open_site(load(tmp_path), plugins.load(), ledger, tokens.read_keys(KEY))
+        app = httpx.ASGITransport(create(site, ledger), raise_app_exceptions=False)
+
+        async def asked(method: str, path: str, **sent: Any) -> httpx.Response:
+            async with httpx.AsyncClient(transport=app, base_url="https://mail.example.com") as client:
+                return await client.request(method, path, **sent)
+
+        yield lambda *of, **sent: asyncio.run(asked(*of, **sent))
+
+
+def token(tmp_path: Path) -> str:
+    return token_of(tmp_path, "daily", "1", "a@example.com")
+
+
+def test_nobody_is_told_that_nothing_was_saved_where_it_was(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger may go away between a commit and the next look at it."""
+    form = Form(ask("GET", f"/u/{token(tmp_path)}").text)
+    monkeypatch.setattr(Ledger, "standing", _gone)
+    shown = ask("POST", f"/u/{token(tmp_path)}", data=form.body())
+    assert (shown.status_code, "nothing was saved" in shown.text) == (200, False)
+    monkeypatch.setattr("maysend.web.api._state", _gone)
+    monkeypatch.setattr("maysend.preferences.Preferences.changing", lambda *_: [])
+    told = ask("POST", f"/api/preferences/{token(tmp_path)}", json={"subscribed": False})
+    assert (told.status_code, told.json()["error"][:21]) == (503, "the changes are saved")
+
+
+def test_what_nobody_foresaw_carries_the_headers_too(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("maysend.web.site.Site.group_page", lambda *_: 1 / 0)
+    answer = ask("GET", f"/u/{token(tmp_path)}")
+    assert (answer.status_code, answer.text) == (500, "something went wrong here\n")
+    assert HEADERS.items() <= dict(answer.headers).items()
+
+
+def _gone(*_: object, **__: object) -> None:
+    raise LedgerError("the server is gone")
