@@ -233,7 +233,7 @@ class DuckDB:
     def open_files(self, name: str, files: Sequence[str]) -> None:
         """Make Parquet files readable as one, in place of a table that had the name."""
         before = exp.Table(this=identifier(name), db=exp.to_identifier("temp"))
-        self._run(exp.Drop(this=before, kind="TABLE", exists=True))
+        self._run(exp.Drop(tables=[before], kind="TABLE", exists=True))
         self._connection.read_parquet(list(files)).create_view(name, replace=True)
 
     @property

@@ -246,13 +246,14 @@ class Spark:
                     nobody.write.options(**_WRITTEN).parquet(uri(directory / f"{by}={value}"))
         for checksum in directory.rglob(".*.crc"):
             checksum.unlink()
-        if self._rows_in(directory) != sum(int(told.partition(":")[0]) for told in found.values()):
+        rows = sum(int(told.partition(":")[0]) for told in found.values())
+        if self._rows_in(*(directory / f"{by}={value}" for value in found)) != rows:
             raise OutputError(f"{directory.name}: this machine does not see all that workers wrote; it must be shared")
         return found
 
-    def _rows_in(self, directory: Path) -> int:
-        """How many rows the Parquet files have that this machine sees in a directory."""
-        if not (files := [str(file) for file in directory.rglob("*.parquet")]):
+    def _rows_in(self, *directories: Path) -> int:
+        """How many rows the Parquet files have that this machine sees in some directories."""
+        if not (files := [str(file) for directory in directories for file in directory.glob("*.parquet")]):
             return 0
         self.local.open_files(_KEEPING, files)
         return self._count(_KEEPING)

@@ -23,6 +23,7 @@ COMMANDS = {
     "diff": ("diff", "../base", *AS_OF, "--sample", "3"),
     "evaluate": ("evaluate", "win_back", "summer_sale", *AS_OF, "--no-audiences", "--sample", "3"),
     "explain": ("explain", "--all", "99", *AS_OF),
+    "explain of one who shares an address, and is over a cap": ("explain", "--all", "302", *AS_OF),
     "status": ("status", "--channel", "email", "--profile", "99"),
     "validate": ("validate",),
 }

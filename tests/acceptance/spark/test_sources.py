@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+import yaml
 
 from decision_cases import EVERYONE
 from engine import loaded_plugins, loaded_project, record, write_project
@@ -39,10 +40,9 @@ def root(tmp_path: Path) -> Path:
 
 def reading(root: Path, profiles: str) -> None:
     """Have the project read other profiles."""
-    text = (root / "project.yaml").read_text()
-    start = text.index("profiles:")
-    end = text.index("ledger", start)
-    (root / "project.yaml").write_text(f"{text[:start]}profiles: {profiles}\n{text[end:].lstrip()}")
+    project = yaml.safe_load((root / "project.yaml").read_text())
+    project["profiles"] = yaml.safe_load(profiles)
+    (root / "project.yaml").write_text(yaml.safe_dump(project))
 
 
 def on_both(root: Path, running: SparkSession) -> tuple[Any, Any]:
