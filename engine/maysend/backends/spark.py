@@ -12,8 +12,7 @@ from contextlib import suppress
 from datetime import UTC
 from functools import partial
 from pathlib import Path
-from secrets import token_hex
-from time import perf_counter, time
+from time import perf_counter
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession, functions, types
@@ -27,6 +26,7 @@ from .duckdb import VERSION, DuckDB
 from .duckdb_statements import STATEMENTS
 from .spark_dialect import MaysendSpark
 from .spark_parts import Part, Work, gathered, parts_of, row_by_row, tables_in, written
+from .spark_shared import KEPT, Shared
 from .spark_sources import columns_of, files_of, is_parquet, own, read, stamps, uri
 from .spark_words import errors, quoted
 
@@ -40,16 +40,10 @@ _SETTINGS: Mapping[str, str] = {
     "spark.sql.files.ignoreMissingFiles": "false",
     "spark.sql.files.ignoreCorruptFiles": "false",
 }
-_OWN = "spark-"
 _KEEPING = "keeping"
-_PROBED = 8
-"""Tasks that write one row each, to see whether what they write is seen."""
-
 _FEW = _HERE = 500_000
 """So many rows at most go to every worker, or are kept in this process."""
-_LEFT_OVER = 7 * 24 * 3600  # seconds
-_KEPT = {"mapreduce.fileoutputcommitter.marksuccessfuljobs": "false"}
-_WRITTEN = {**_KEPT, "compression": "zstd"}
+_WRITTEN = {**KEPT, "compression": "zstd"}
 
 
 class Spark:
@@ -65,9 +59,8 @@ class Spark:
         self.local = DuckDB(memory)
         self.spent: dict[str, float] = {}
         self._session = session
-        self._directory = _own_directory(shared)
+        self._shared = Shared(shared, self.local)
         self._tables: dict[str, Path] = {}
-        self._shared = False
         self._here: set[str] = set()
         self._parts: dict[str, list[Part]] = {}
         self._views: dict[str, exp.Query] = {}
@@ -81,7 +74,7 @@ class Spark:
 
     def __exit__(self, *_: object) -> None:
         self.local.__exit__(*_)
-        shutil.rmtree(self._directory, ignore_errors=True)
+        self._shared.remove()
 
     def open(self, name: str, source: Source, *, watched: bool = True) -> Table:
         """Make a source readable as ``name``; its columns by name. ``check_sources`` looks at those ``watched``.
@@ -208,10 +201,10 @@ class Spark:
         query.set("order", None)
         frame = self._frame(query).repartition(1)
         frame = frame.sortWithinPartitions(quoted(frame.columns[0]))
-        beside = self._directory / token_hex(8)
+        beside = self._shared.fresh()
         with errors(file.name):
             if file.suffix == ".csv":
-                frame.write.options(**_KEPT, header=True).csv(uri(beside))
+                frame.write.options(**KEPT, header=True).csv(uri(beside))
             else:
                 frame.write.options(**_WRITTEN).parquet(uri(beside))
         try:
@@ -247,31 +240,9 @@ class Spark:
         for checksum in directory.rglob(".*.crc"):
             checksum.unlink()
         rows = sum(int(told.partition(":")[0]) for told in found.values())
-        if self._rows_in(*(directory / f"{by}={value}" for value in found)) != rows:
+        if self._shared.rows_in(*(directory / f"{by}={value}" for value in found)) != rows:
             raise OutputError(f"{directory.name}: this machine does not see all that workers wrote; it must be shared")
         return found
-
-    def _rows_in(self, *directories: Path) -> int:
-        """How many rows the Parquet files have that this machine sees in some directories."""
-        if not (files := [str(file) for directory in directories for file in directory.glob("*.parquet")]):
-            return 0
-        self.local.open_files(_KEEPING, files)
-        return self._count(_KEEPING)
-
-    def _check_shared(self) -> None:
-        """Once a run: this machine sees what workers write. Else it stays where they are, and Spark says nothing.
-
-        Raises OutputError.
-        """
-        if not self._shared:
-            probe = self._directory / "probe"
-            with errors():
-                self._session.range(0, _PROBED, 1, _PROBED).write.options(**_KEPT).parquet(uri(probe))
-            if self._rows_in(probe) != _PROBED:
-                told = "this machine does not see what the workers wrote there; it must be shared"
-                raise OutputError(f"{self._directory.parent}: {told}")
-            shutil.rmtree(probe, ignore_errors=True)
-            self._shared = True
 
     def plan_of(self, query: exp.Query) -> str:
         """Spark's own plan of a query, as its EXPLAIN FORMATTED prints it."""
@@ -297,7 +268,7 @@ class Spark:
         files = sorted({part.file for part in self._parts.get(name, ())})
         few = name in self._here and self._count(name) <= _FEW
         if name in self._here:
-            file = self._directory / f"{token_hex(8)}.parquet"
+            file = self._shared.fresh(".parquet")
             self.local.write(exp.select(exp.Star()).from_(table(name)), file)
             files = [str(file)]
         with errors():
@@ -319,12 +290,12 @@ class Spark:
         """Keep the rows that Spark finds."""
         if not query.args.get("limit"):
             query.set("order", None)
-        self._check_shared()
+        self._shared.check(self._session)
         frame = self._frame(query)
-        directory = self._directory / token_hex(8)
+        directory = self._shared.fresh()
         before, self._tables[name] = self._tables.get(name), directory
         with errors():
-            frame.write.options(**_KEPT).parquet(uri(directory))
+            frame.write.options(**KEPT).parquet(uri(directory))
             self._session.read.schema(frame.schema).parquet(uri(directory)).createOrReplaceTempView(quoted(name))
         if before is not None:
             shutil.rmtree(before, ignore_errors=True)
@@ -365,7 +336,7 @@ class Spark:
     def _write_parts(self, name: str, query: exp.Query, of: str) -> None:
         """Keep a query's rows as a file for each part; here, where they are few."""
         query.set("order", None)
-        directory = self._directory / token_hex(8)
+        directory = self._shared.fresh()
         directory.mkdir()
         before, self._tables[name] = self._tables.get(name), directory
         found = self._tasks(written(self._work(query, of, {}), str(directory)), "file string, rows bigint", of)
@@ -398,20 +369,6 @@ def _at_once(session: SparkSession) -> int:
         return int(session.sparkContext.defaultParallelism)
     with errors():
         return session.range(1 << 20).select(functions.spark_partition_id()).distinct().count()
-
-
-def _own_directory(shared: Path) -> Path:
-    """A new directory for a run; those of runs that were killed long ago are removed."""
-    try:
-        for left in shared.glob(f"{_OWN}*"):
-            with suppress(FileNotFoundError):  # another run may remove it
-                if left.stat().st_mtime < time() - _LEFT_OVER:
-                    shutil.rmtree(left, ignore_errors=True)
-        own = shared / f"{_OWN}{token_hex(8)}"
-        own.mkdir(parents=True)
-    except OSError as error:
-        raise OutputError(f"{shared}: cannot be written: {error.strerror}") from None
-    return own
 
 
 def _without_zones(frame: DataFrame) -> tuple[DataFrame, Any]:

@@ -95,6 +95,6 @@ def test_what_workers_write_must_be_seen_here(
     root: Path, running: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker that does not share the directory makes one of its own, and tells nobody."""
-    monkeypatch.setattr("maysend.backends.spark.Spark._rows_in", lambda *_: 0)
+    monkeypatch.setattr("maysend.backends.spark_shared.Shared.rows_in", lambda *_: 0)
     with pytest.raises(Exception, match="this machine does not see what the workers wrote there; it must be shared"):
         decisions(loaded_project(root), AS_OF, Interpreted(running))
