@@ -40,16 +40,14 @@ class Roster:
     """What the roster (rosters.py) has beside the profiles' own columns, up to the ledger's event ``seq``, and to when
     somebody was last ``erased``.
 
-    ``addresses`` are its columns of normalized addresses, and ``drawn_by`` the column whose hash it has. ``groups`` are
-    those whose answers it has folded, by channel and address, in the order of their bits; ``items`` are the values that
-    the bits of each list stand for, and ``texts`` those of each numbered text, from number 1 on. ``current`` says that
-    nobody answered since.
+    ``addresses`` are its columns of normalized addresses. ``groups`` are those whose answers it has folded, by channel
+    and address, in the order of their bits; ``items`` are the values that the bits of each list stand for, and
+    ``texts`` those of each numbered text, from number 1 on. ``current`` says that nobody answered since.
     """
 
     seq: int
     erased: int
     addresses: Collection[str]
-    drawn_by: str
     groups: Mapping[tuple[str, str], Sequence[str]]
     items: Mapping[str, Sequence[str]]
     texts: Mapping[str, Sequence[str]]

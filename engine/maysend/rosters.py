@@ -128,7 +128,7 @@ def use(project: Project, channel_types: Mapping[str, ChannelType], backend: Bac
         told = json.loads((directory / "roster.json").read_bytes())
         file, mark = directory / told["file"], Mark(**told["mark"])
         own = _of(project, channel_types, backend.watch("profiles", project.profiles.source))
-        same = all(told[name] == own[name] for name in ("format", "maysend", "profiles", "key"))
+        same = all(told[name] == own[name] for name in ("format", "maysend", "profiles", "key", "drawn by"))
         if not same or file.suffix != backend.kept_as or told["stamp"] != _stamp(file) or not ledger.has(mark):
             return None
         addresses = {name for name, steps in own["addresses"].items() if told["addresses"].get(name) == steps}
@@ -141,13 +141,11 @@ def use(project: Project, channel_types: Mapping[str, ChannelType], backend: Bac
         kinds = backend.open_kept(RELATION, file)
         profiles = {name: kinds[name] for name in told["columns"]}
         out_of_date = {each for one in told["addresses"].keys() - addresses for each in (one, shared_column(one))}
-        if told["drawn by"] != own["drawn by"]:
-            out_of_date.add(HASH)  # what a run works out anew goes by the same name
     except (OSError, ValueError, TypeError, KeyError, SourceError):
         return None
     usable = [column(name) for name in kinds if name not in out_of_date and not kinds[name].path]
     backend.view("profiles", select(*usable).from_(table(RELATION), copy=False))
-    roster = Roster(mark.seq, mark.erased, addresses, told["drawn by"], groups, told["items"], told["texts"])
+    roster = Roster(mark.seq, mark.erased, addresses, groups, told["items"], told["texts"])
     return Catalog(profiles, {}, roster=roster)
 
 

@@ -72,11 +72,12 @@ def land(ledger: Ledger, backend: Backend, directory: Path, name: str, people: S
     """
     local = backend.local
     landed = _land(ledger, local, directory)
-    both, tail = _merged(landed.base), _count(local, _TAIL)
-    if landed.base == _LIVE or tail >= max(TAIL, _count(local, landed.base) // 20):
+    both, tail = _merged(landed.base), local.count(_TAIL)
+    if landed.base == _LIVE or tail >= max(TAIL, local.count(landed.base) // 20):
         _write(local, both, directory, landed.mark)
-        if not ledger.has(landed.mark):
-            forget(directory)  # somebody was erased meanwhile
+        if not ledger.has(landed.mark):  # somebody was erased meanwhile
+            forget(directory)
+            return land(ledger, backend, directory, name, people)
     local.define(name, _with_erased(ledger, backend, both, people))
     backend.take(name)
     return landed.mark
@@ -188,10 +189,6 @@ def _write(backend: DuckDB, answers: exp.Query, directory: Path, mark: Mark) -> 
         publish(directory, "answers", asdict(manifest) | {"mark": mark._asdict()})
     except (OSError, SourceError, OutputError):
         return
-
-
-def _count(backend: DuckDB, relation: str) -> int:
-    return int(backend.rows(exp.select(exp.Count(this=exp.Star())).from_(table(relation)))[0][0])
 
 
 def _digest(file: Path) -> str:

@@ -33,8 +33,11 @@ class Right(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(text.encode())
 
+    def shown(self) -> str:
+        return self.page
+
     def do_GET(self) -> None:
-        self.answer(200 if self.path == "/u/abcdef" else 404, self.page)
+        self.answer(200 if self.path == "/u/abcdef" else 404, self.shown())
 
     do_HEAD = do_OPTIONS = do_GET  # noqa: N815 - http.server's names
 
@@ -51,9 +54,8 @@ class ShowsOtherScriptsEachTime(Right):
 
     numbers = count()
 
-    @property
-    def page(self) -> str:  # type: ignore[override] # another each time
-        return f"{Right.page}<script>ray = {next(self.numbers)}</script><style>.x{next(self.numbers)} {{}}</style>"
+    def shown(self) -> str:
+        return f"{self.page}<script>ray = {next(self.numbers)}</script><style>.x{next(self.numbers)} {{}}</style>"
 
 
 class UnsubscribesOnGet(Right):
@@ -111,15 +113,18 @@ def running(system: type[Right]) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), system) as server:
         thread = Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/u/abcdef"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/u/abcdef"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest.mark.parametrize(
     ("system", "failing"),
     [
         (Right, []),
+        (ShowsOtherScriptsEachTime, []),
         (UnsubscribesOnGet, ["GET asks before it unsubscribes"]),
         (UnsubscribesOnSecondGet, ["GET, HEAD and OPTIONS change nothing"]),
         (

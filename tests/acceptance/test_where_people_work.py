@@ -82,7 +82,7 @@ def test_actionlint_accepts_the_action_and_the_workflow_of_the_page(tmp_path: Pa
 
 
 def test_the_action_has_the_shape_github_asks_for() -> None:
-    pytest.importorskip("check_jsonschema")
+    pytest.importorskip("check_jsonschema", reason="check-jsonschema is not installed (extra: dev)")
     program = Path(sys.executable).with_name("check-jsonschema")
     command = [program, "--builtin-schema", "vendor.github-actions", REPOSITORY / "action.yml"]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -142,7 +142,7 @@ def test_the_action_s_steps_review_a_pull_request(shop: Path, tmp_path: Path) ->
 @pytest.mark.soak
 def test_pre_commit_runs_the_hook(shop: Path, tmp_path: Path) -> None:
     """The real pre-commit installs this repository, as it is now, and refuses a mistake."""
-    pytest.importorskip("pre_commit")
+    pytest.importorskip("pre_commit", reason="pre-commit is not installed (extra: dev)")
     hooks = tmp_path / "hooks"
     files = git(REPOSITORY, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "engine", "plugins")
     for name in [

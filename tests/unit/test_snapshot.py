@@ -126,6 +126,26 @@ def test_who_was_erased_is_in_no_snapshot(ledger: Ledger, directory: Path, monke
     assert list(directory.iterdir()) == []
 
 
+def test_who_is_erased_while_it_is_written_is_in_none(
+    ledger: Ledger, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAYSEND_ERASURE_KEY", "a secret that is never rotated")
+    ledger.append(facts(200))
+    publish = snapshot.publish
+
+    def erase_first(*arguments: Any) -> None:
+        monkeypatch.setattr(snapshot, "publish", publish)
+        ledger.erase([Subject(channel, "profile", "7") for channel in ("email", "sms")])
+        publish(*arguments)
+
+    monkeypatch.setattr(snapshot, "publish", erase_first)
+    _, rows = landed(ledger, directory)
+    assert all("7" not in row for row in rows)
+    with DuckDB() as backend:
+        for file in directory.glob("*.parquet"):
+            assert all("7" not in row for row in backend.read(file)[1])
+
+
 def test_whoever_was_erased_and_is_asked_about_has_their_no(
     ledger: Ledger, directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

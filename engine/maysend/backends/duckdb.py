@@ -236,6 +236,11 @@ class DuckDB:
         self._run(exp.Drop(tables=[before], kind="TABLE", exists=True))
         self._connection.read_parquet(list(files)).create_view(name, replace=True)
 
+    def count(self, name: str) -> int:
+        """How many rows a relation has."""
+        ((count,),) = self.rows(exp.select(exp.Count(this=exp.Star())).from_(identifier(name)))
+        return int(count)
+
     @property
     def local(self) -> DuckDB:
         return self
@@ -309,7 +314,7 @@ class DuckDB:
             return self._connection.sql(read_query(source).sql("duckdb"))
         if path.endswith(_JSON):
             return self._connection.read_json(path)
-        self.check_columns(self._files(source))
+        self.check_columns(source, self._files(source))
         return self._connection.read_parquet(path, union_by_name=True, hive_partitioning=True)
 
     def _files(self, source: Source) -> list[str]:
@@ -329,8 +334,8 @@ class DuckDB:
             found.append(stamp_of(file, source.location))
         return found
 
-    def check_columns(self, files: Sequence[str]) -> None:
-        """Parquet files that are read together have the same columns, of types that compare alike.
+    def check_columns(self, source: Source, files: Sequence[str]) -> None:
+        """The Parquet files of a source have the same columns, of types that compare alike.
 
         Raises SourceError where they have not.
         """
@@ -342,9 +347,10 @@ class DuckDB:
             for name in {**first, **table}:
                 if name not in table or name not in first:
                     lacks, has = (file, files[0]) if name not in table else (files[0], file)
-                    raise SourceError(f'{lacks}: has no column "{name}", unlike {has}')
+                    raise SourceError(self._located(f'{lacks}: has no column "{name}", unlike {has}', source))
                 if (one := first[name]) != (other := table[name]) and not {one.kind, other.kind} <= NUMBERS:
-                    raise SourceError(f'{file}: column "{name}" is of type {other}, and {one} in {files[0]}')
+                    told = f'{file}: column "{name}" is of type {other}, and {one} in {files[0]}'
+                    raise SourceError(self._located(told, source))
 
     def _run(self, query: exp.Expr) -> Any:
         try:

@@ -85,7 +85,7 @@ class Spark:
             if watched:
                 self.watch(name, source)
             if is_parquet(source):
-                self.local.check_columns(files_of(source))
+                self.local.check_columns(source, files_of(source))
             frame = read(self._session, source)
             frame.createOrReplaceTempView(quoted(name))
             return columns_of(frame.schema)
@@ -113,13 +113,13 @@ class Spark:
         """Write the rows that a query of ``local`` finds to a Parquet file; how many there are."""
         self.local.write(query, file)
         self.local.open_files(_KEEPING, [str(file)])
-        return self._count(_KEEPING)
+        return self.local.count(_KEEPING)
 
     def open_kept(self, name: str, file: Path) -> Table:
         """Make a file readable that ``keep`` wrote: to the workers, part by part."""
         found = self.local.open(name, Source(str(file), str(file)), watched=False)
         self._replaced(name)
-        self._parts[name] = parts_of(file, self._count(name), _at_once(self._session))
+        self._parts[name] = parts_of(file, self.local.count(name), _at_once(self._session))
         return found
 
     def create(self, name: str, query: exp.Query, *, few: bool = False) -> None:
@@ -266,7 +266,7 @@ class Spark:
             self._frame(self._views[name].copy()).createOrReplaceTempView(quoted(name))
             return
         files = sorted({part.file for part in self._parts.get(name, ())})
-        few = name in self._here and self._count(name) <= _FEW
+        few = name in self._here and self.local.count(name) <= _FEW
         if name in self._here:
             file = self._shared.fresh(".parquet")
             self.local.write(exp.select(exp.Star()).from_(table(name)), file)
@@ -281,10 +281,6 @@ class Spark:
         self._brought.discard(name)
         self._parts.pop(name, None)
         self._views.pop(name, None)
-
-    def _count(self, name: str) -> int:
-        ((count,),) = self.local.rows(exp.select(exp.Count(this=exp.Star())).from_(table(name)))
-        return int(count)
 
     def _write(self, name: str, query: exp.Query) -> None:
         """Keep the rows that Spark finds."""
@@ -306,7 +302,7 @@ class Spark:
         others = asked - self._here
         if len(others) != 1 or not others <= {*self._parts, *self._views}:
             return None
-        return others.pop() if all(self._count(name) <= _FEW for name in asked & self._here) else None
+        return others.pop() if all(self.local.count(name) <= _FEW for name in asked & self._here) else None
 
     def _work(self, query: exp.Query, of: str, first: Mapping[str, exp.Query]) -> Work:
         """What to do for each part of a table, or of what a view looks at."""

@@ -9,10 +9,8 @@ from secrets import token_hex
 from time import time
 
 from pyspark.sql import SparkSession
-from sqlglot import exp
 
 from ..errors import OutputError
-from ..trees import table
 from .duckdb import DuckDB
 from .spark_sources import uri
 from .spark_words import errors
@@ -72,5 +70,4 @@ class Shared:
         if not (files := [str(file) for directory in directories for file in directory.glob("*.parquet")]):
             return 0
         self._local.open_files(_SEEN, files)
-        ((count,),) = self._local.rows(exp.select(exp.Count(this=exp.Star())).from_(table(_SEEN)))
-        return int(count)
+        return self._local.count(_SEEN)

@@ -46,11 +46,11 @@ def split(
     found: dict[tuple[int, str, int | None], Predicate] = {}
     layers: list[int] = []
 
-    def ask(whole: Predicate, test: E, layer: int | None = None) -> None:
-        text = whole.text if test is whole.test else written(test)
-        key = (whole.stage, text, layer)
+    def ask(of: Predicate, test: E, layer: int | None = None) -> None:
+        text = of.text if test is of.test else written(test)
+        key = (of.stage, text, layer)
         before = found[key].mask if key in found else 0
-        found[key] = Predicate(whole.stage, test, text, whole.mask | before, layer)
+        found[key] = Predicate(of.stage, test, text, of.mask | before, layer)
 
     def whole(test: E) -> bool:
         return is_coded(test, features, listed)

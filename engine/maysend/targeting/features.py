@@ -143,7 +143,7 @@ class Features:
             named(cast(column(self.key, "p"), "text"), "key as text"),
             named(cast(column(drawn_by, "p"), "text"), "drawn by"),
         ]
-        if not roster or roster.drawn_by != drawn_by:
+        if not roster:
             found.append(named(draws.hashed(cast(column(drawn_by, "p"), "text")), HASH))
         wanted = {
             name: (cast(value(profiles, source, "p"), "text"), type_.address)

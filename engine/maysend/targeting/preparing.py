@@ -375,7 +375,7 @@ def _target_caps(plan: Plan, engine: Engine) -> None:
             .offset(cap.at_most, copy=False)
         )
         ((draw, key),) = engine.rows(order)
-        first_out = number(key) if isinstance(key, int) else exp.Literal.string(str(key))
+        first_out = number(int(key)) if plan.features.key_kind == "integer" else exp.Literal.string(str(key))
         same = exp.EQ(this=drawn.copy(), expression=number(draw))
         tied = exp.and_(same, exp.LT(this=own.copy(), expression=first_out))
         plan.caps[index] = exp.or_(exp.LT(this=drawn.copy(), expression=number(draw)), tied)

@@ -13,7 +13,7 @@ import yaml
 from decision_cases import EVERYONE
 from engine import loaded_plugins, loaded_project, record, write_project
 from maysend import runner
-from maysend.errors import InvalidProjectError, SourceError
+from maysend.errors import InvalidProjectError, OutputError, SourceError
 from spark_cluster import Interpreted, decisions
 
 if TYPE_CHECKING:
@@ -84,6 +84,18 @@ def test_a_time_of_another_kind_to_duckdb_is_in_no_roster(root: Path, running: S
         run.write_roster()
 
 
+def test_keys_without_a_sign_are_cut_at_a_target_cap(root: Path, running: SparkSession) -> None:
+    """Spark reads them as decimals."""
+    duckdb.sql(f"COPY (SELECT * REPLACE (id::UBIGINT AS id) FROM '{root}/profiles.parquet') TO '{root}/people.parquet'")
+    (root / "campaigns/capped.yaml").write_text(
+        "channel: email\ntarget_cap: {at_most: 5, when_exceeded: sample, salt: s}\n"
+    )
+    reading(root, "{source: people.parquet, key: id}")
+    here, there = on_both(root, running)
+    assert here == there
+    assert "over_target_cap" in str(here)
+
+
 def test_a_link_to_nowhere_is_one_line(root: Path, running: SparkSession) -> None:
     (root / "profiles2.parquet").symlink_to("nowhere")
     reading(root, '{source: "profiles*.parquet", key: id}')
@@ -96,5 +108,5 @@ def test_what_workers_write_must_be_seen_here(
 ) -> None:
     """A worker that does not share the directory makes one of its own, and tells nobody."""
     monkeypatch.setattr("maysend.backends.spark_shared.Shared.rows_in", lambda *_: 0)
-    with pytest.raises(Exception, match="this machine does not see what the workers wrote there; it must be shared"):
+    with pytest.raises(OutputError, match="this machine does not see what the workers wrote there; it must be shared"):
         decisions(loaded_project(root), AS_OF, Interpreted(running))
