@@ -296,10 +296,10 @@ def test_ses_follows_no_redirect() -> None:
 
     class Redirecting(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            asked.append(self.path)
             self.send_response(302)
             self.send_header("Location", f"http://127.0.0.1:{server.server_port}/elsewhere")
             self.end_headers()
-            asked.append(self.path)
 
         def log_message(self, *_: Any) -> None: ...
 
