@@ -15,7 +15,7 @@ from sqlglot import exp
 from . import operators
 from .columns import ColumnType
 from .moments import Clock, seconds
-from .trees import both, cast, either, missing, opposite
+from .trees import both, cast, either, has, has_all, missing, opposite
 from .where import (
     All,
     AnyOf,
@@ -70,6 +70,7 @@ class Scope(Protocol):
     def column(self, name: str) -> Typed: ...
     def aggregate(self, aggregate: Aggregate) -> Typed: ...
     def in_group(self, group: str) -> E: ...
+    def in_groups(self, groups: Sequence[str]) -> list[tuple[E, int]]: ...
     def active_groups(self) -> Sequence[str]: ...
     def on_channel(self, channel: str) -> E: ...
     def reachable(self, channel: str) -> E: ...
@@ -232,10 +233,11 @@ def _interest(leaf: Interest, scope: Scope) -> E:
 
 
 def _in_groups(leaf: InGroups, scope: Scope) -> E:
-    names = scope.active_groups() if leaf.groups is None else leaf.groups
-    tests = [scope.in_group(name) for name in names]
-    if not tests:
+    groups = scope.in_groups(scope.active_groups() if leaf.groups is None else leaf.groups)
+    if not groups:
         found: E = exp.true() if leaf.match == "all" else exp.false()
+    elif leaf.match == "all":
+        found = both([has_all(word, bits) for word, bits in groups])
     else:
-        found = both(tests) if leaf.match == "all" else either(tests)
+        found = either([has(word, bits) for word, bits in groups])
     return opposite(found) if leaf.excluded else found

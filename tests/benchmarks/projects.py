@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,6 +53,7 @@ class Campaign:
     target_cap: int = 0
 
 
+@cache
 def draw_campaigns(kind: Kind, profiles: int) -> list[Campaign]:
     """The campaigns of a kind; a target cap is drawn to bind at that many profiles."""
     if kind == "one":

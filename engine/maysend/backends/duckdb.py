@@ -7,6 +7,7 @@ import csv
 import os
 import tempfile
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
@@ -119,26 +120,32 @@ class DuckDB:
         """The files of every source that was opened and is watched, by the location that declares it."""
         return {source.location: self._files(source) for source, _ in self._opened.values()}
 
-    def create(self, name: str, query: exp.Query, *, few: bool = False) -> None:
-        """Keep a query's rows as a temporary table, replacing one of that name.
+    def create(self, name: str, query: exp.Query) -> None:
+        """Keep a query's rows as a temporary table, replacing one of that name."""
+        with self._timed(name):
+            self._run(_table(name, query))
 
-        A long query over a ``few`` rows is faster where nobody tries to make it so.
-        """
-        created = exp.Create(
-            this=identifier(name),
-            kind="TABLE",
-            expression=query,
-            replace=True,
-            properties=exp.Properties(expressions=[exp.TemporaryProperty()]),
-        )
-        if few:
-            self._connection.execute("PRAGMA disable_optimizer")
-        try:
+    def create_few(self, tables: Iterable[tuple[str, exp.Query]]) -> None:
+        """The same for queries of few rows, each while the text of the next is written: such a query is fastest where
+        nobody tries to make it faster."""
+
+        def create(name: str, text: str) -> None:
             with self._timed(name):
-                self._run(created)
+                self._execute(text)
+
+        self._connection.execute("PRAGMA disable_optimizer")
+        try:
+            with ThreadPoolExecutor(1) as beside:
+                running: Future[None] | None = None
+                for name, query in tables:
+                    text = _table(name, query).sql("duckdb", copy=False)
+                    if running:
+                        running.result()
+                    running = beside.submit(create, name, text)
+                if running:
+                    running.result()
         finally:
-            if few:
-                self._connection.execute("PRAGMA enable_optimizer")
+            self._connection.execute("PRAGMA enable_optimizer")
 
     def each(self, name: str, query: exp.Query, *, first: Mapping[str, exp.Query]) -> None:
         """Keep a query's rows, and those that it needs ``first``: all is one part."""
@@ -353,8 +360,11 @@ class DuckDB:
                     raise SourceError(self._located(told, source))
 
     def _run(self, query: exp.Expr) -> Any:
+        return self._execute(query.sql("duckdb", copy=False))
+
+    def _execute(self, text: str) -> Any:
         try:
-            return self._connection.execute(query.sql("duckdb", copy=False))
+            return self._connection.execute(text)
         except duckdb.Error as error:
             raise self._error(error) from None
 
@@ -374,6 +384,17 @@ class DuckDB:
             if source.path.endswith(f"/{source.location}"):
                 said = said.replace(source.path.removesuffix(source.location), "")
         return said
+
+
+def _table(name: str, query: exp.Query) -> exp.Create:
+    """The statement that keeps a query's rows as a temporary table."""
+    return exp.Create(
+        this=identifier(name),
+        kind="TABLE",
+        expression=query,
+        replace=True,
+        properties=exp.Properties(expressions=[exp.TemporaryProperty()]),
+    )
 
 
 def stamp_of(file: str, location: str) -> tuple[object, ...]:

@@ -122,20 +122,30 @@ class Spark:
         self._parts[name] = parts_of(file, self.local.count(name), _at_once(self._session))
         return found
 
-    def create(self, name: str, query: exp.Query, *, few: bool = False) -> None:
+    def create(self, name: str, query: exp.Query) -> None:
         """Keep a query's rows under a name, in no order: here where all that it reads is here, else part by part where
         it looks at rows one by one, else as Spark finds them."""
         asked, of = tables_in([query]), self._in_parts([query])
         started = perf_counter()
         self._replaced(name)
         if asked <= self._here:
-            self.local.create(name, query, few=few)
+            self.local.create(name, query)
             self._here.add(name)
         elif of and row_by_row(query, of):
             self._write_parts(name, query, of)
         else:
             self._write(name, query)
         self.spent[name] = self.spent.get(name, 0) + perf_counter() - started
+
+    def create_few(self, tables: Iterable[tuple[str, exp.Query]]) -> None:
+        """The same for queries of few rows."""
+        for name, query in tables:
+            if tables_in([query]) <= self._here:
+                self._replaced(name)
+                self.local.create_few([(name, query)])
+                self._here.add(name)
+            else:
+                self.create(name, query)
 
     def each(self, name: str, query: exp.Query, *, first: Mapping[str, exp.Query]) -> None:
         """Keep what a query finds in each part of a table, put together here; or in the whole, where it is no parts."""

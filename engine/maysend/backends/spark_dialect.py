@@ -14,6 +14,7 @@ from sqlglot.generators.spark import SparkGenerator
 from .java_patterns import java_pattern
 
 _MOST_DIGITS = 38
+_CALLED = {"HASH": "XXHASH64", "SUM_NO_OVERFLOW": "SUM"}
 _ESCAPED = {"\\": "\\\\", "'": "\\'", "$": "\\u0024"}
 
 
@@ -35,11 +36,11 @@ class _Generator(SparkGenerator):
         ),
         exp.TryCast: lambda self, e: _try_cast(self, e),
         exp.Cast: lambda self, e: _cast(self, e),
-        exp.BitwiseRightShift: lambda self, e: _shifted(self, e),
+        exp.BitwiseRightShift: lambda self, e: self.func("SHIFTRIGHT", e.this, e.expression),
         exp.Literal: lambda _, e: _literal(e),
         exp.Ordered: lambda self, e: f"{self.sql(e, 'this')}{' DESC' if e.args.get('desc') else ''}",
         exp.Anonymous: lambda self, e: (
-            self.func("XXHASH64", *e.expressions) if e.name.upper() == "HASH" else self.anonymous_sql(e)
+            self.func(_CALLED[e.name], *e.expressions) if e.name in _CALLED else self.anonymous_sql(e)
         ),
     }
 
@@ -76,15 +77,6 @@ def _cast(self: SparkGenerator, cast: exp.Cast) -> str:
         case exp.Concat(expressions=[exp.Literal(this="0x"), digits]):
             return f"CAST(CONV({self.sql(digits)}, 16, 10) AS BIGINT)"
     return self.cast_sql(cast)
-
-
-def _shifted(self: SparkGenerator, shift: exp.BitwiseRightShift) -> str:
-    """A sum has 64 bits, and 128 in DuckDB: what is shifted after it there, is here before it."""
-    match shift.this:
-        case exp.Sum(this=summed):
-            before = exp.BitwiseRightShift(this=exp.Paren(this=summed), expression=shift.expression)
-            return self.sql(exp.Sum(this=before))
-    return self.func("SHIFTRIGHT", shift.this, shift.expression)
 
 
 def _try_cast(self: SparkGenerator, cast: exp.TryCast) -> str:

@@ -52,8 +52,12 @@ def split(
         before = found[key].mask if key in found else 0
         found[key] = Predicate(of.stage, test, text, of.mask | before, layer)
 
+    known: dict[int, bool] = {}
+
     def whole(test: E) -> bool:
-        return is_coded(test, features, listed)
+        if id(test) not in known:
+            known[id(test)] = is_coded(test, features, listed)
+        return known[id(test)]
 
     for predicate in predicates:
         for clause in clauses(predicate.test, whole):

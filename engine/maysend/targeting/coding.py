@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from functools import reduce
-from math import ceil, floor
+from math import ceil, floor, isqrt
 from typing import Any
 
 from sqlglot import exp
 
 from ..columns import NUMBERS, TIMES, ColumnType
-from ..trees import cast, column, has, missing, named, select, small, table, written
+from ..trees import cast, column, columns_in, has, missing, named, select, small, table, written
 from . import buckets
 from .features import Feature
 from .lookups import Code, Predicate
@@ -44,7 +44,7 @@ Span = tuple[Any, Any]
 
 def is_coded(test: E, features: Mapping[str, Feature], listed: Container[str]) -> bool:
     """Whether a test looks at one feature, whose values are ``listed`` or split into buckets by its constants."""
-    asked = [features[name] for name in {found.name for found in test.find_all(exp.Column)}]
+    asked = [features[name] for name in columns_in(test)]
     if len(asked) != 1 or asked[0].word:
         return False
     return asked[0].name in listed or _way(test, asked[0]) is not None
@@ -53,8 +53,7 @@ def is_coded(test: E, features: Mapping[str, Feature], listed: Container[str]) -
 def searched(test: E) -> Iterator[str]:
     """The features that a test compares with no constants: text that it searches, lists that it looks into."""
     for node, compared in _comparisons(test):
-        names = {found.name for found in node.find_all(exp.Column)}
-        if compared is None and len(names) == 1:
+        if compared is None and len(names := columns_in(node)) == 1:
             yield names.pop()
 
 
@@ -73,7 +72,7 @@ def codes(
     single: dict[tuple[str, str], _Single] = {}
     rest: list[Predicate] = []
     for predicate in predicates:
-        asked = [features[name] for name in {found.name for found in predicate.test.find_all(exp.Column)}]
+        asked = [features[name] for name in columns_in(predicate.test)]
         way = _way(predicate.test, asked[0]) if len(asked) == 1 and not asked[0].word else None
         if len(asked) == 1 and asked[0].name in listed:
             way = "listed", {}
@@ -299,13 +298,11 @@ def numbered(values: Sequence[str], number: str = "code") -> exp.Select:
 
 
 def _count(last: int) -> exp.Select:
-    """``step``: the whole numbers from 0 to ``last``."""
-    digits = [f"d{place}" for place in range(len(str(last)))]
-    terms = [exp.Mul(this=column("digit", d), expression=small(10**place)) for place, d in enumerate(digits)]
-    query = select(named(_sum(terms), "step"))
-    for digit in digits:
-        ten = exp.values([(small(value),) for value in range(10)], alias=digit, columns=["digit"])
-        query = query.from_(ten, copy=False) if digit == digits[0] else query.join(ten, join_type="cross", copy=False)
+    """``step``: the whole numbers from 0 to ``last``, as numbers of two digits."""
+    base = isqrt(last) + 1
+    low, high = (exp.values([(small(digit),) for digit in range(base)], alias=d, columns=["digit"]) for d in "lh")
+    step = exp.Add(this=exp.Mul(this=column("digit", "h"), expression=small(base)), expression=column("digit", "l"))
+    query = select(named(step, "step")).from_(high, copy=False).join(low, join_type="cross", copy=False)
     within = exp.LTE(this=column("step"), expression=small(last))
     return select(column("step")).from_(query.subquery("numbers", copy=False), copy=False).where(within, copy=False)
 

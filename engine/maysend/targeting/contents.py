@@ -8,7 +8,21 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from ..columns import ColumnType
-from ..trees import both, cast, column, either, missing, named, number, select, small, table, written
+from ..trees import (
+    both,
+    cast,
+    column,
+    columns_in,
+    either,
+    missing,
+    named,
+    number,
+    outermost,
+    select,
+    small,
+    table,
+    written,
+)
 from .engine import Engine
 from .features import Feature, items_column
 from .lookups import Predicate
@@ -61,13 +75,11 @@ def _of(piece: E, mask: int) -> E:
 def look_into_lists(plan: Plan, predicates: list[Predicate], engine: Engine) -> list[Predicate]:
     """The predicates, with tests of bits in place of searches; table ``contents <feature>`` has the bits."""
     wanted: dict[str, dict[E, int]] = {}
-    asked: list[set[str]] = []
-    for predicate in predicates:
-        asked.append(set())
-        for node in predicate.test.walk():
-            if isinstance(node, exp.Column):
-                asked[-1].add(node.name)
-            for name, value in _searched(node):
+    asked = [columns_in(predicate.test) for predicate in predicates]
+    lists = {name for names in asked for name in names if plan.features.features[name].type.kind == "list"}
+    for predicate, names in zip(predicates, asked, strict=True):
+        for node in outermost(predicate.test, exp.ArrayContains) if names & lists else ():
+            for name, value in _searched(node.parent) if node.parent else ():
                 places = wanted.setdefault(name, {})
                 places.setdefault(value, len(places))
     known: dict[str, _Contents] = {}

@@ -6,7 +6,7 @@ so that the same predicate runs over profiles and over one representative per bu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -206,14 +206,18 @@ class View:
         standing = self.standing(self.project.groups[group].channel)
         return self._bit(standing, standing.slot(group))
 
-    def turned_on(self, group: str) -> E:
-        """Whether a group's status is subscribed by somebody's yes and not by default alone.
+    def in_groups(self, groups: Sequence[str]) -> list[tuple[E, int]]:
+        """Words, and which of their bits say that the status of one of the groups is subscribed."""
+        return self._bits(groups, by_answer=lambda _: False)
+
+    def turned_on(self, groups: Sequence[str]) -> list[tuple[E, int]]:
+        """Words, and which of their bits say that the status of one of the groups is subscribed by somebody's yes and
+        not by default alone.
 
         Where no answer for the channel means subscribed, a channel that is unsubscribed was left by somebody, and then
         a group is subscribed only by a later yes: its status says the same, and no bit more is needed.
         """
-        standing = self.standing(self.project.groups[group].channel)
-        return self._bit(standing, standing.slot(group, by_answer=not standing.defaults[status.CHANNEL]))
+        return self._bits(groups, by_answer=lambda standing: not standing.defaults[status.CHANNEL])
 
     def active_groups(self) -> Sequence[str]:
         return [group.name for group in self.project.active_groups()]
@@ -265,8 +269,19 @@ class View:
 
     def _bit(self, standing: Standing, slot: tuple[int, int]) -> E:
         word, bit = slot
-        found = self.features.add(column(f"w{word}", standing.alias), WORD)
-        return has(found, bit)
+        return has(self._word(standing, word), bit)
+
+    def _bits(self, groups: Sequence[str], by_answer: Callable[[Standing], bool]) -> list[tuple[E, int]]:
+        found: dict[tuple[str, int], tuple[E, int]] = {}
+        for group in groups:
+            standing = self.standing(self.project.groups[group].channel)
+            word, bit = standing.slot(group, by_answer=by_answer(standing))
+            held, bits = found.get((standing.alias, word)) or (self._word(standing, word), 0)
+            found[standing.alias, word] = held, bits | bit
+        return list(found.values())
+
+    def _word(self, standing: Standing, word: int) -> E:
+        return self.features.add(column(f"w{word}", standing.alias), WORD)
 
 
 def address_column(channel: Channel) -> str:

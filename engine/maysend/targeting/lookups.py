@@ -55,29 +55,33 @@ class Code:
 
         ``full`` has each word's campaigns. A code that is in no audience is left out where every word says so.
         """
-        tried = select(*map(column, self.key)).from_(self.representatives.subquery("r", copy=False), copy=False)
-        names: dict[str, str] = {}
+        tests = {predicate.text: predicate.test for predicate in self.predicates}
+        names = {text: f"p{place}" for place, text in enumerate(tests)}
+        truths = [
+            named(exp.Coalesce(this=tests[text], expressions=[exp.false()]), name) for text, name in names.items()
+        ]
+        tried = select(*map(column, self.key), *truths)
+        tried.from_(self.representatives.subquery("r", copy=False), copy=False)
+        by_words: dict[str, list[Predicate]] = {}
         for predicate in self.predicates:
-            if predicate.text not in names:
-                name = names[predicate.text] = f"p{len(names)}"
-                truth = exp.Coalesce(this=predicate.test, expressions=[exp.false()])
-                tried.select(named(truth, name), copy=False)
-        query = select(*map(column, self.key)).from_(tried.subquery("t", copy=False), copy=False)
+            by_words.setdefault(predicate.words, []).append(predicate)
         present: dict[str, list[int]] = {}
-        for words in sorted({predicate.words for predicate in self.predicates}):
+        columns: list[E] = []
+        for words, predicates in sorted(by_words.items()):
             any_of_them = words.startswith("l")
             for word, all_ in enumerate(full):
                 told = [
                     _masked(column(names[p.text]), mask, set_by=any_of_them)
-                    for p in self.predicates
-                    if p.words == words and (mask := p.mask >> word * WORD_BITS & FULL)
+                    for p in predicates
+                    if (mask := p.mask >> word * WORD_BITS & FULL)
                 ]
                 if told:
                     held = union(told)
                     if not any_of_them:
                         held = exp.BitwiseXor(this=exp.Paren(this=held), expression=small(all_))
-                    query.select(named(cast(held, "bigint"), f"{words}_{word}"), copy=False)
+                    columns.append(named(cast(held, "bigint"), f"{words}_{word}"))
                     present.setdefault(words, []).append(word)
+        query = select(*map(column, self.key), *columns).from_(tried.subquery("t", copy=False), copy=False)
         if len(present.get("s0", ())) == len(full):
             some = exp.or_(*(exp.NEQ(this=column(f"s0_{word}"), expression=small(0)) for word in range(len(full))))
             query = select(exp.Star()).from_(query.subquery("l", copy=False), copy=False).where(some, copy=False)

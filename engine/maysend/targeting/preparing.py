@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from sqlglot import exp
 
 from .. import draws
 from ..conditions import Aggregate
-from ..trees import column, has, missing, named, number, select, small, table
+from ..trees import column, columns_in, has, missing, named, number, select, small, table
 from .behaviour import counters
 from .clauses import split
 from .coding import Span, codes, numbered, searched, truths
@@ -191,11 +191,16 @@ def _look_up(plan: Plan, engine: Engine) -> None:
         listed = _list_values(plan, asked, engine)
         parts, plan.layers = split(asked, plan.features.features, listed)
         plan.codes = codes(parts, plan.features.features, _spans(plan, asked, engine), listed)
+    engine.create_few(_lookups(plan))
+
+
+def _lookups(plan: Plan) -> Iterator[tuple[str, exp.Query]]:
+    """The tables that code profiles and look up their codes, by name."""
     for code in plan.codes:
         if code.values:
-            engine.create(f"values {code.name}", code.values, few=True)
+            yield f"values {code.name}", code.values
         query, plan.lookups[code.name] = code.lookup(plan.full)
-        engine.create(f"lookup {code.name}", query, few=True)
+        yield f"lookup {code.name}", query
 
 
 def _status(plan: Plan, engine: Engine) -> None:
@@ -216,12 +221,12 @@ def _status(plan: Plan, engine: Engine) -> None:
             name = f"s{stage}_{word}"
             passes = column(name, "q") if word in present.get(f"s{stage}", ()) else number(full)
             found.append(named(exp.Case(ifs=[exp.If(this=reached.copy(), true=passes)], default=small(0)), name))
-    engine.create("status", select(*found).from_(query.subquery("q", copy=False), copy=False), few=True)
+    engine.create_few([("status", select(*found).from_(query.subquery("q", copy=False), copy=False))])
 
 
 def _spans(plan: Plan, predicates: list[Predicate], engine: Engine) -> dict[str, Span]:
     """The smallest and largest value of every number and date that is asked for, read off their own tables."""
-    asked = {name.name for predicate in predicates for name in predicate.test.find_all(exp.Column)}
+    asked = {name for predicate in predicates for name in columns_in(predicate.test)}
     by_table: dict[str, list[Feature]] = {}
     for feature in (plan.features.features[name] for name in asked):
         tables = {part.table for part in feature.expression.find_all(exp.Column)}
@@ -244,12 +249,10 @@ def _spans(plan: Plan, predicates: list[Predicate], engine: Engine) -> dict[str,
 def _list_values(plan: Plan, predicates: list[Predicate], engine: Engine) -> set[str]:
     """The profiles' columns that have few values, each with a table of them: those whose values the roster has
     numbered, and those that are searched, for to search every value once is cheaper than to search every profile."""
-    found = set()
-    asked = {name.name for predicate in predicates for name in predicate.test.find_all(exp.Column)}
-    for name in sorted(asked):
-        if plan.features.features[name].numbered:
-            engine.create(f"listed {name}", numbered(plan.features.features[name].values))
-            found.add(name)
+    asked = {name for predicate in predicates for name in columns_in(predicate.test)}
+    features = plan.features.features
+    found = {name for name in asked if features[name].numbered}
+    engine.create_few((f"listed {name}", numbered(features[name].values)) for name in sorted(found))
     for name in sorted({name for predicate in predicates for name in searched(predicate.test)} - found):
         feature = plan.features.features[name]
         if {part.table for part in feature.expression.find_all(exp.Column)} != {"p"} or plan.narrowed:

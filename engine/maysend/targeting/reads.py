@@ -17,7 +17,7 @@ from .deciding import (
     same_answers,
 )
 from .engine import Engine
-from .lookups import FULL, WORD_BITS, conjunction
+from .lookups import WORD_BITS, conjunction
 from .plan import AUDIENCE, DUPLICATE, FREQUENCY, GROUP, NO_ADDRESS, Plan
 from .stages import REASONS
 
@@ -27,10 +27,12 @@ INCLUDED = "included"
 _LAST = len(REASONS) - 1
 _LANES = 4
 _LANE = 64 // _LANES
-_TOGETHER = 4
-_MOST = 1 << _LANE - 1
-"""A sum counts a word's bits four at a time, in lanes of 16 bits (bit i in lane i / 16). So that no lane runs over, the
-profiles that a sum counts are fewer than this: they are spread over groups by a hash of the key."""
+_TOGETHER = 8
+_MOST = 1 << _LANE - 2
+"""A sum counts a word's bits four at a time, in lanes of 16 bits (bit i in lane i / 16). So that no lane runs into the
+next, nor the last one into the sign, the profiles are spread over groups by a hash of the key, this many to each at
+most: half of what there is room for."""
+_LOT = 24
 
 
 def waterfall(plan: Plan, engine: Engine, through: int = _LAST) -> tuple[int, list[dict[str, int]]]:
@@ -92,7 +94,7 @@ def _behind_duplicates(plan: Plan, engine: Engine, through: int) -> dict[tuple[i
         if changes(plan, stage, word)
     ]
     found = {(stage, word * WORD_BITS + bit): 0 for stage, word in places for bit in range(WORD_BITS)}
-    for several in _few(places, 8):
+    for several in _few(places):
         words = {place: column(f"s{stage}_{word}", "d") for place, (stage, word) in enumerate(several)}
         source = late_decisions(plan, through).subquery("d", copy=False)
         for place, bit, count in _counted(engine, words, source, [], {place: [number(-1)] for place in words}):
@@ -101,10 +103,10 @@ def _behind_duplicates(plan: Plan, engine: Engine, through: int) -> dict[tuple[i
     return found
 
 
-def _few(items: Sequence[T], many: int = _TOGETHER) -> Iterator[Sequence[T]]:
+def _few(items: Sequence[T]) -> Iterator[Sequence[T]]:
     """A few at a time: the sums of many words at once do not fit a processor's cache."""
-    for start in range(0, len(items), many):
-        yield items[start : start + many]
+    for start in range(0, len(items), _TOGETHER):
+        yield items[start : start + _TOGETHER]
 
 
 def _counted(
@@ -122,7 +124,7 @@ def _counted(
         for query in found:
             query.join(table("status", "s"), on=status.copy(), copy=False)
     together = exp.union(*found, distinct=False, copy=False) if len(found) > 1 else found[0]
-    engine.create("spread", _spreads(by), few=True)
+    engine.create_few([("spread", _spreads(by))])
     engine.each("counted", together, first={"tally": _tally(words, source, by)})
     sums = [cast(exp.Sum(this=column(f"n{place}")), "bigint") for place in range(len(next(iter(passed.values()))))]
     whole = select(column("word"), column("place"), *sums).from_(table("counted"), copy=False)
@@ -142,15 +144,17 @@ def _tally(words: Mapping[int, E], source: E, by: Sequence[exp.Column]) -> exp.S
 
     ``a<word>_<shift>`` has the lanes. Many profiles of one kind are spread over several rows.
     """
-    shuffled = exp.func("HASH", column("key", "d"))
-    part = named(exp.BitwiseAnd(this=shuffled, expression=column("spread", "spread")), "part")
+    shuffled = exp.BitwiseAnd(this=exp.func("HASH", column("key", "d")), expression=small((1 << _LOT) - 1))
+    lot = cast(shuffled, "integer")
+    part = named(exp.BitwiseAnd(this=lot, expression=column("spread", "spread")), "part")
     found: list[E] = [*(kind.copy() for kind in by), part]
     lanes = sum(1 << _LANE * lane for lane in range(_LANES))
     for name, word in words.items():
         for shift in range(_LANE):
-            bits = exp.BitwiseAnd(this=word.copy(), expression=number(lanes << shift & FULL))
-            total = exp.BitwiseRightShift(this=exp.Sum(this=bits), expression=small(shift))
-            found.append(named(cast(total, "bigint"), f"a{name}_{shift}"))
+            moved = exp.BitwiseRightShift(this=word.copy(), expression=small(shift))
+            bits = exp.BitwiseAnd(this=exp.Paren(this=moved), expression=number(lanes))
+            # DuckDB's SUM has 128 bits, which takes half as long again.
+            found.append(named(exp.func("SUM_NO_OVERFLOW", bits), f"a{name}_{shift}"))
     tally = select(*found).from_(source, copy=False)
     if by:
         same = [exp.EQ(this=column(kind.name, "spread"), expression=kind.copy()) for kind in by]
@@ -185,10 +189,10 @@ def _places(name: int, passed: list[E]) -> exp.Select:
 
 
 def _spread(many: E) -> E:
-    """The bits of a hash over which so many are spread, half of what a lane holds to each group."""
+    """The bits of a hash over which so many are spread."""
     cases = [
         exp.If(this=exp.GT(this=many.copy(), expression=number(_MOST << power - 1)), true=small((1 << power) - 1))
-        for power in range(24, 0, -1)
+        for power in range(_LOT, 0, -1)
     ]
     return exp.Case(ifs=cases, default=small(0))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import reduce
 from typing import Literal
 
 from sqlglot import exp
@@ -11,7 +12,7 @@ from .. import draws
 from ..conditions import Aggregate, Kept, compile
 from ..errors import SourceError
 from ..model import Campaign, ControlGroup, FrequencyCap, GroupClause
-from ..trees import both, either, opposite, small
+from ..trees import both, either, has, has_all, how_many, opposite
 from ..where import All, Condition, Duration, InSegment, Property, Window
 from .features import View
 from .tables import SENDS
@@ -57,7 +58,7 @@ def predicates(campaign: Campaign, view: View) -> Iterator[tuple[Reason, E]]:
         if campaign.groups:
             yield (
                 "group_unsubscribed",
-                _clause(campaign.groups, [view.in_group(name) for name in campaign.groups.groups]),
+                _clause(campaign.groups, view.in_groups(campaign.groups.groups)),
             )
     for cap in frequency_caps(campaign, view):
         yield "frequency_capped", exp.LT(this=sent(cap, view), expression=exp.Literal.number(cap.at_most))
@@ -95,21 +96,20 @@ def _on_channel(campaign: Campaign, view: View) -> E:
     subscribed = view.on_channel(campaign.channel)
     if not campaign.groups or campaign.groups.kind == "none":
         return subscribed
-    return either([subscribed, _clause(campaign.groups, [view.turned_on(name) for name in campaign.groups.groups])])
+    return either([subscribed, _clause(campaign.groups, view.turned_on(campaign.groups.groups))])
 
 
-def _clause(clause: GroupClause, held: list[E]) -> E:
+def _clause(clause: GroupClause, groups: Sequence[tuple[E, int]]) -> E:
+    """What a clause says of its ``groups``, given as words and the bits of those that are on."""
     match clause.kind:
         case "all":
-            return both(held)
+            return both([has_all(word, bits) for word, bits in groups])
         case "any":
-            return either(held)
+            return either([has(word, bits) for word, bits in groups])
         case "none":
-            return opposite(either(held))
-    ones = [exp.Case(ifs=[exp.If(this=test, true=small(1))], default=small(0)) for test in held]
-    total: E = ones[0]
-    for one in ones[1:]:
-        total = exp.Add(this=total, expression=one)
+            return opposite(either([has(word, bits) for word, bits in groups]))
+    on = [how_many(word, bits) for word, bits in groups]
+    total = reduce(lambda left, right: exp.Add(this=left, expression=right), on)
     return exp.GTE(this=total, expression=exp.Literal.number(clause.count))
 
 
