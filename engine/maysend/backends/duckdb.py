@@ -23,7 +23,7 @@ from ..errors import OutputError, SourceError
 from ..model import Source
 from .csv_files import is_csv, read_header
 from .duckdb_columns import DECLARED, table_of
-from .duckdb_statements import AS_WRITTEN, STATEMENTS, attach, copied, identifier, projected
+from .duckdb_statements import AS_WRITTEN, STATEMENTS, attach, copied, identifier, projected, temporary
 from .failures import converted_column, line
 from .queries import read_paths, read_query
 
@@ -123,7 +123,7 @@ class DuckDB:
     def create(self, name: str, query: exp.Query) -> None:
         """Keep a query's rows as a temporary table, replacing one of that name."""
         with self._timed(name):
-            self._run(_table(name, query))
+            self._run(temporary("TABLE", name, query))
 
     def create_few(self, tables: Iterable[tuple[str, exp.Query]]) -> None:
         """The same for queries of few rows, each while the text of the next is written: such a query is fastest where
@@ -138,7 +138,7 @@ class DuckDB:
             with ThreadPoolExecutor(1) as beside:
                 running: Future[None] | None = None
                 for name, query in tables:
-                    text = _table(name, query).sql("duckdb", copy=False)
+                    text = temporary("TABLE", name, query).sql("duckdb", copy=False)
                     if running:
                         running.result()
                     running = beside.submit(create, name, text)
@@ -181,9 +181,7 @@ class DuckDB:
 
     def view(self, name: str, query: exp.Query) -> None:
         """Give a query a name."""
-        created = exp.Create(this=identifier(name), kind="VIEW", expression=query, replace=True)
-        created.set("properties", exp.Properties(expressions=[exp.TemporaryProperty()]))
-        self._run(created)
+        self._run(temporary("VIEW", name, query))
 
     def rows(self, query: exp.Query) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = self._run(query).fetchall()
@@ -384,17 +382,6 @@ class DuckDB:
             if source.path.endswith(f"/{source.location}"):
                 said = said.replace(source.path.removesuffix(source.location), "")
         return said
-
-
-def _table(name: str, query: exp.Query) -> exp.Create:
-    """The statement that keeps a query's rows as a temporary table."""
-    return exp.Create(
-        this=identifier(name),
-        kind="TABLE",
-        expression=query,
-        replace=True,
-        properties=exp.Properties(expressions=[exp.TemporaryProperty()]),
-    )
 
 
 def stamp_of(file: str, location: str) -> tuple[object, ...]:

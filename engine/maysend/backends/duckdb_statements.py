@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from sqlglot import exp
 
@@ -25,6 +26,12 @@ def copied(query: exp.Query, file: Path, options: Mapping[str, str | int]) -> ex
             exp.CopyParameter(this=exp.Var(this=name), expression=exp.convert(value)) for name, value in options.items()
         ],
     )
+
+
+def temporary(kind: Literal["TABLE", "VIEW"], name: str, query: exp.Query) -> exp.Create:
+    """``CREATE OR REPLACE TEMPORARY kind name AS query``"""
+    own = exp.Properties(expressions=[exp.TemporaryProperty()])
+    return exp.Create(this=identifier(name), kind=kind, expression=query, replace=True, properties=own)
 
 
 def attach(file: Path, name: exp.Identifier, *, read_only: bool = False) -> exp.Attach:
