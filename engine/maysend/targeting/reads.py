@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
 
 from sqlglot import exp
 
@@ -22,12 +21,12 @@ from .plan import AUDIENCE, DUPLICATE, FREQUENCY, GROUP, NO_ADDRESS, Plan
 from .stages import REASONS
 
 E = exp.Expr
-T = TypeVar("T")
 INCLUDED = "included"
 _LAST = len(REASONS) - 1
 _LANES = 4
 _LANE = 64 // _LANES
 _TOGETHER = 8
+"""How many words are counted at once, as many as a plan has: the sums of more do not fit a processor's cache."""
 _MOST = 1 << _LANE - 2
 """A sum counts a word's bits four at a time, in lanes of 16 bits (bit i in lane i / 16). So that no lane runs into the
 next, nor the last one into the sign, the profiles are spread over groups by a hash of the key, this many to each at
@@ -52,36 +51,33 @@ def _until_group(plan: Plan, engine: Engine) -> dict[tuple[int, int], int]:
     """How many pass each stage until the groups', from a tally of the audience by words of answers."""
     found = {(stage, index): 0 for stage in range(GROUP + 1) for index in range(len(plan.asked))}
     answers = [column(f"w{word}", "d") for word in plan.standing.words]
-    for words in _few(range(plan.words)):
-        audience = {
-            word: column(f"o{AUDIENCE}_{word}", "d") if looks_up(plan, AUDIENCE, word) else number(plan.full[word])
-            for word in words
-        }
-        passed = {}
-        for word in words:
-            so_far: list[E] = [number(-1)]
-            passed[word] = [number(-1)]
-            for stage in range(NO_ADDRESS, GROUP + 1):
-                so_far.append(column(f"s{stage}_{word}", "s"))
-                passed[word].append(conjunction([part.copy() for part in so_far]))
-        for word, place, *counts in _counted(
-            engine, audience, table("passed", "d"), answers, passed, same_answers(plan, "s", "t")
-        ):
-            for stage, count in enumerate(counts):
-                found[stage, word * WORD_BITS + place] = count
+    audience: dict[int, E] = {
+        word: column(f"o{AUDIENCE}_{word}", "d") if looks_up(plan, AUDIENCE, word) else number(full)
+        for word, full in enumerate(plan.full)
+    }
+    passed = {}
+    for word in audience:
+        so_far: list[E] = [number(-1)]
+        passed[word] = [number(-1)]
+        for stage in range(NO_ADDRESS, GROUP + 1):
+            so_far.append(column(f"s{stage}_{word}", "s"))
+            passed[word].append(conjunction([part.copy() for part in so_far]))
+    for word, place, *counts in _counted(
+        engine, audience, table("passed", "d"), answers, passed, same_answers(plan, "s", "t")
+    ):
+        for stage, count in enumerate(counts):
+            found[stage, word * WORD_BITS + place] = count
     return found
 
 
 def _but_duplicates(plan: Plan, engine: Engine, passes: Mapping[tuple[int, int], int]) -> dict[tuple[int, int], int]:
     """How many pass the stage of duplicates: all but those whose address somebody with a smaller key has."""
     found = {}
-    for words in _few(range(plan.words)):
-        lost = {word: already_reached(word) for word in words}
-        source = table("before", "d")
-        for word, place, count in _counted(engine, lost, source, [], {word: [number(-1)] for word in words}):
-            index = word * WORD_BITS + place
-            if index < len(plan.asked):
-                found[DUPLICATE, index] = passes[GROUP, index] - count
+    lost = {word: already_reached(word) for word in range(plan.words)}
+    for word, place, count in _counted(engine, lost, table("before", "d"), [], {word: [number(-1)] for word in lost}):
+        index = word * WORD_BITS + place
+        if index < len(plan.asked):
+            found[DUPLICATE, index] = passes[GROUP, index] - count
     return found
 
 
@@ -94,19 +90,14 @@ def _behind_duplicates(plan: Plan, engine: Engine, through: int) -> dict[tuple[i
         if changes(plan, stage, word)
     ]
     found = {(stage, word * WORD_BITS + bit): 0 for stage, word in places for bit in range(WORD_BITS)}
-    for several in _few(places):
+    for start in range(0, len(places), _TOGETHER):
+        several = places[start : start + _TOGETHER]
         words = {place: column(f"s{stage}_{word}", "d") for place, (stage, word) in enumerate(several)}
         source = late_decisions(plan, through).subquery("d", copy=False)
         for place, bit, count in _counted(engine, words, source, [], {place: [number(-1)] for place in words}):
             stage, word = several[place]
             found[stage, word * WORD_BITS + bit] = count
     return found
-
-
-def _few(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """A few at a time: the sums of many words at once do not fit a processor's cache."""
-    for start in range(0, len(items), _TOGETHER):
-        yield items[start : start + _TOGETHER]
 
 
 def _counted(
