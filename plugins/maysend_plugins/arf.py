@@ -26,7 +26,13 @@ def _parse(settings: Mapping[str, Any], headers: Mapping[str, str], body: bytes)
 
 
 def _read(body: bytes) -> Sequence[Report]:
-    message = message_from_bytes(body)
+    try:
+        return _reports(message_from_bytes(body))
+    except RecursionError:
+        raise FeedbackError("is nested too deeply") from None
+
+
+def _reports(message: Message) -> Sequence[Report]:
     parts: dict[str, Message] = {}
     for part in message.walk():
         parts.setdefault(part.get_content_type(), part)  # the mail complained of may hold others of a kind
@@ -56,8 +62,9 @@ def _inside(part: Message | None) -> Message:
 
 
 def _date(text: object) -> datetime | None:
+    """A date in UTC; None where there is none, or none that a datetime can hold."""
     try:
-        found = parsedate_to_datetime(str(text)) if text else None
-    except ValueError:
+        found = parsedate_to_datetime(str(text))
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return found.replace(tzinfo=UTC) if found and found.tzinfo is None else found

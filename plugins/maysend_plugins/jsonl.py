@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from glob import escape
 from io import SEEK_END
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -63,7 +64,8 @@ class JsonLines:
 
     def _rotate(self) -> None:
         self._file.close()
-        ends = (file.name.rpartition(".")[2] for file in self._path.parent.glob(f"{self._path.name}.*"))
+        aside = self._path.parent.glob(f"{escape(self._path.name)}.*")
+        ends = (file.name.rpartition(".")[2] for file in aside)
         newest = max((int(end) for end in ends if end.isdecimal()), default=0)
         self._path.rename(f"{self._path}.{newest + 1}")
         self._file = self._open()

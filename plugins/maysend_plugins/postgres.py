@@ -47,7 +47,11 @@ class PostgresTable:
         )
         insert = "INSERT INTO {} VALUES (%s, %s, %s, %s) ON CONFLICT (event_id) DO NOTHING"
         self._insert = sql.SQL(insert).format(table)
-        self._connection = psycopg.connect(settings["url"], connect_timeout=5, options="-c statement_timeout=30000")
+        options = "-c statement_timeout=30000"
+        try:
+            self._connection = psycopg.connect(settings["url"], connect_timeout=5, options=options)
+        except psycopg.ProgrammingError:  # which quotes the URL, with the password
+            raise DeliveryError("the URL cannot be read; write what is special in a password as %2F or %25") from None
         with self._connection.transaction():
             self._connection.execute("SET LOCAL client_min_messages = error")
             self._connection.execute(sql.SQL(create).format(table))

@@ -46,7 +46,10 @@ class RabbitMQ:
             raise DeliveryError("needs pika; run `pip install 'maysend[rabbitmq]'`") from None
         self._exchange: str = settings.get("exchange", "")
         self._routing_key: str = settings.get("routing_key", "maysend")
-        parameters = pika.URLParameters(settings["url"])
+        try:
+            parameters = pika.URLParameters(settings["url"])
+        except ValueError:  # which quotes what stands where the port should, and may be of the password
+            raise DeliveryError("the URL cannot be read; write what is special in a password as %2F or %25") from None
         parameters.socket_timeout = parameters.blocked_connection_timeout = 10
         parameters.connection_attempts = 1
         logging.getLogger("pika").setLevel(logging.CRITICAL)  # it logs, with a traceback, what it raises as well
@@ -72,6 +75,7 @@ class RabbitMQ:
                 )
                 self._channel.basic_publish(self._exchange, self._routing_key, event.body, properties, mandatory=True)
             self._channel.tx_commit()
+            self._connection.process_data_events()  # tells of the returns, which came before the commit's answer
         except self._failures as error:
             raise DeliveryError(f"not committed: {error!r}") from error
         if self._returned:

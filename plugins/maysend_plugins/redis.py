@@ -40,7 +40,10 @@ class RedisStream:
             raise DeliveryError("needs redis; run `pip install 'maysend[redis]'`") from None
         self._stream: str = settings.get("stream", "maysend")
         self._max_length: int | None = settings.get("max_length")
-        self._client = redis.Redis.from_url(settings["url"], socket_timeout=10, socket_connect_timeout=5)
+        try:
+            self._client = redis.Redis.from_url(settings["url"], socket_timeout=10, socket_connect_timeout=5)
+        except ValueError:  # which quotes what stands where the port should, and may be of the password
+            raise DeliveryError("the URL cannot be read; write what is special in a password as %2F or %25") from None
 
     def deliver(self, events: Sequence[CloudEvent]) -> None:
         with self._client.pipeline(transaction=True) as pipeline:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -42,7 +43,10 @@ def register_sink_types() -> list[SinkType]:
 
 
 class Webhook:
-    """A connection that is kept open between posts. Redirects are not followed: a signature is for one address."""
+    """A connection that is kept open between posts. Redirects are not followed: a signature is for one address.
+
+    Path and query of the URL may be a credential: errors name the receiver by scheme, host and port alone.
+    """
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         try:
@@ -50,7 +54,13 @@ class Webhook:
             import urllib3
         except ModuleNotFoundError as error:
             raise DeliveryError(f"needs {error.name}; run `pip install 'maysend[webhook]'`") from None
+        logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns of headers it cannot read with the whole URL
         self._url: str = settings["url"]
+        try:
+            parsed = urllib3.util.parse_url(self._url)
+        except urllib3.exceptions.LocationParseError:
+            raise DeliveryError("the URL cannot be read") from None
+        self._receiver = f"{parsed.scheme}://{parsed.netloc or ''}"
         self._signer = standardwebhooks.Webhook(settings["secret"])
         timeout = urllib3.Timeout(total=settings.get("timeout", 10))
         self._pool = urllib3.PoolManager(timeout=timeout, retries=False)
@@ -59,15 +69,19 @@ class Webhook:
     def deliver(self, events: Sequence[CloudEvent]) -> None:
         for number, event in enumerate(events):
             try:
-                status = self._pool.request("POST", self._url, body=event.body, headers=self._headers(event)).status
+                status = self._post(event)
             except self._failures as error:
-                raise DeliveryError(f"{self._url}: {error}", delivered=number) from error
+                raise DeliveryError(f"{self._receiver}: {error}", delivered=number) from error
             if not 200 <= status < 300:
-                message = f"{self._url} answered {status}"
+                message = f"{self._receiver} answered {status}"
                 raise DeliveryError(message, delivered=number, rejected=status in REJECTED)
 
     def close(self) -> None:
         self._pool.clear()
+
+    def _post(self, event: CloudEvent) -> int:
+        headers = self._headers(event)
+        return self._pool.request("POST", self._url, body=event.body, headers=headers, redirect=False).status
 
     def _headers(self, event: CloudEvent) -> dict[str, str]:
         now = datetime.now(UTC)

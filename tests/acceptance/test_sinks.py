@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 from standardwebhooks import Webhook
 
@@ -20,6 +22,7 @@ from receiving import Posted, Receiver
 
 SECRET = "whsec_" + base64.b64encode(b"thirty-two bytes of secret words").decode()
 LEDGER = "sqlite:///ledger.db"
+EVENT = CloudEvent(seq=1, id="1", key="k", data={}, body=b"{}")
 
 
 @pytest.fixture(params=[receiving.redis, receiving.nats, receiving.rabbitmq, receiving.postgres, receiving.kafka])
@@ -116,7 +119,7 @@ def test_what_a_receiver_does_not_take_now_comes_again(
         recorded = answer(ledger, 6)
     done = maysend("deliver", cwd=tmp_path)
     assert [posted.headers["webhook-id"] for posted in endpoint.posted] == [event.event_id for event in recorded]
-    assert done.stderr == f'sink "webhook": {endpoint.url} answered {status}\n'
+    assert done.stderr == f'sink "webhook": {endpoint.url.removesuffix("/hook")} answered {status}\n'
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
@@ -132,7 +135,7 @@ def test_what_a_receiver_never_takes_is_a_dead_letter(
     (sink,) = maysend_json("deliver", "--status", cwd=tmp_path)["sinks"]
     (letter,) = sink.pop("dead_letters")
     assert (letter["seq"], letter["event_id"]) == (3, bad)
-    assert letter["reason"] == f"{endpoint.url} answered {status}"
+    assert letter["reason"] == f"{endpoint.url.removesuffix('/hook')} answered {status}"
     assert (sink["name"], sink["lag"], sink["last_error"]) == ("webhook", 0, None)
     assert len(endpoint.posted) == 5
     assert f"event 3 ({bad})" in maysend("deliver", "--status", cwd=tmp_path).stderr
@@ -153,6 +156,81 @@ def test_a_receiver_that_does_not_answer_is_left_after_its_timeout(
     assert len(endpoint.posted) == 2
 
 
+def test_path_and_query_of_a_webhook_are_told_nowhere(
+    tmp_path: Path, maysend: Any, endpoint: receiving.Endpoint
+) -> None:
+    answers = iter([503, 0, 400])
+    endpoint.answer = lambda _: next(answers, 204)
+    write_project(tmp_path, [{"type": "webhook", "url": "${HOOK_URL}", "secret": SECRET, "timeout": 0.3}])
+    env = {"HOOK_URL": f"{endpoint.url}/hush-hush?key=hush-hush"}
+    with open_ledger(LEDGER, tmp_path) as ledger:
+        answer(ledger, 2)
+    done = [maysend("deliver", cwd=tmp_path, env=env), maysend("deliver", "--status", cwd=tmp_path, env=env)]
+    told = "".join(run.stdout + run.stderr for run in done)
+    receiver = endpoint.url.removesuffix("/hook")
+    assert f"{receiver} answered 503" in told
+    assert "timed out" in told
+    assert f"{receiver} answered 400" in told
+    assert "hush" not in told
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://nowhere.invalid", "http://[::1", "http://x:99999999"])
+def test_path_and_query_of_a_webhook_that_cannot_be_reached_are_told_nowhere(url: str) -> None:
+    settings = {"url": f"{url}/hush-hush?key=hush-hush", "secret": SECRET}
+    with pytest.raises(DeliveryError) as told:
+        plugins.load().sink_types["webhook"].open(settings).deliver([EVENT])
+    assert "hush" not in str(told.value)
+
+
+def test_a_webhook_that_sends_bad_headers_is_logged_without_its_path(
+    endpoint: receiving.Endpoint, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def find_fault(_: object) -> None:
+        raise urllib3.exceptions.HeaderParsingError([], "no header")
+
+    monkeypatch.setattr("urllib3.connection.assert_header_parsing", find_fault)
+    settings = {"url": f"{endpoint.url}/hush-hush", "secret": SECRET}
+    plugins.load().sink_types["webhook"].open(settings).deliver([EVENT])
+    assert len(endpoint.posted) == 1
+    assert "hush" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("postgres", "postgresql://ann:hush%zz@127.0.0.1:9/test"),
+        ("postgres", "postgresql://ann@[::1/test?password=hush"),
+        ("rabbitmq", "amqp://ann:hush/hush@127.0.0.1:9/"),
+        ("redis", "redis://ann:hush/hush@127.0.0.1:9/0"),
+    ],
+)
+def test_a_url_that_cannot_be_read_is_told_without_its_password(name: str, url: str) -> None:
+    with pytest.raises(DeliveryError, match="the URL cannot be read") as told:
+        plugins.load().sink_types[name].open({"url": url})
+    assert "hush" not in str(told.value)
+
+
+def test_what_reaches_no_queue_is_delivered_once_there_is_one(tmp_path: Path, maysend: Any, maysend_json: Any) -> None:
+    receiver = receiving.rabbitmq()
+    pika: Any = import_module("pika")
+    name = receiver.settings["routing_key"]
+    with pika.BlockingConnection(pika.URLParameters(receiver.settings["url"])) as connection:
+        channel = connection.channel()
+        channel.exchange_declare(name)
+        write_project(tmp_path, [{"type": "rabbitmq", "exchange": name, **receiver.settings}])
+        with open_ledger(LEDGER, tmp_path) as ledger:
+            recorded = answer(ledger, 20)
+        told = maysend("deliver", cwd=tmp_path, code=1).stdout
+        assert told == "rabbitmq: 0 delivered; 20 events reached no queue: NO_ROUTE\n"
+        assert maysend_json("deliver", "--status", cwd=tmp_path)["sinks"][0]["lag"] == 20
+        channel.queue_declare(name, durable=True)
+        channel.queue_bind(name, name, name)
+        assert maysend("deliver", cwd=tmp_path).stdout == "rabbitmq: 20 delivered\n"
+        assert [event["id"] for event in receiver.events()] == [event.event_id for event in recorded]
+        channel.exchange_delete(name)
+    receiver.remove()
+
+
 def test_jsonl_cuts_a_broken_line_off_and_sets_full_files_aside(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "events.jsonl"
     path.parent.mkdir()
@@ -167,6 +245,17 @@ def test_jsonl_cuts_a_broken_line_off_and_sets_full_files_aside(tmp_path: Path) 
         [0, 1, 2],
         [3, 4, 5],
     ]
+
+
+@pytest.mark.parametrize("name", ["events[1].jsonl", "e*.jsonl", "e?.jsonl"])
+def test_jsonl_sets_a_file_aside_whatever_it_is_called(name: str, tmp_path: Path) -> None:
+    (tmp_path / "ev.jsonl.7").touch()
+    opened = plugins.load().sink_types["jsonl"].open({"path": str(tmp_path / name), "rotate_at": 1})
+    for _ in range(3):
+        opened.deliver([EVENT])
+    opened.close()
+    found = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    assert found == {"ev.jsonl.7": b"", **dict.fromkeys([name, f"{name}.1", f"{name}.2"], EVENT.body + b"\n")}
 
 
 def test_a_client_that_is_not_installed_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,9 +15,9 @@ import stamina
 from cloudevents.core.formats.json import JSONFormat
 
 from delivering import Told, answer, eventually, with_sinks, write_project
-from maysend import CloudEvent, DeliveryError, delivery, loader
+from maysend import CloudEvent, DeliveryError, SinkType, delivery, loader
 from maysend.errors import LedgerError
-from maysend.ledger import Ledger, open_ledger
+from maysend.ledger import Cursors, Ledger, open_ledger
 from maysend.schemas import schema
 
 
@@ -179,6 +179,54 @@ def test_two_processes_do_not_deliver_at_the_same_time(tmp_path: Path, ledger: L
     others.release("a")
     deliver(tmp_path, ledger, a=sink)
     assert seqs(sink.got) == [3, 4, 5]
+
+
+def test_a_call_that_takes_longer_than_the_hold_is_not_repeated_by_another_process(
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hold is renewed meanwhile, also after the ledger failed once."""
+    renew, failures, waits = Cursors.renew, iter([LedgerError("busy")]), iter([3.0])
+
+    def fail_first(cursors: Cursors, sink: str) -> None:
+        if error := next(failures, None):
+            raise error
+        renew(cursors, sink)
+
+    monkeypatch.setattr(Cursors, "renew", fail_first)
+    for module in ("ledger.cursors", "delivery.worker"):
+        monkeypatch.setattr(f"maysend.{module}.HELD_SECONDS", 2)
+    answer(ledger, 20)
+    sink = Told(lambda _: time.sleep(next(waits, 0)))
+    processes = [start(tmp_path, ledger, follow=True, at_once=10, a=sink) for _ in range(2)]
+    eventually(lambda: ledger.cursors("").read("a").lag == 0)
+    for running in processes:
+        running.stop()
+    assert next(failures, None) is None, "renewing was tried"
+    assert seqs(sink.got) == list(range(1, 21))
+
+
+def test_a_hold_is_renewed_only_where_it_is_held(ledger: Ledger) -> None:
+    ours, others = ledger.cursors("a process"), ledger.cursors("another process")
+    assert ours.hold("a") == 0
+    ours.release("a")
+    ours.renew("a")
+    assert others.hold("a") == 0
+    ours.renew("a")
+    others.advance("a", 0)
+
+
+def test_no_error_says_a_secret_however_deep_it_stands() -> None:
+    settings = {
+        "token": "hush-1",
+        "client": {"sasl.password": "hush-2", "client.id": "shop"},
+        "headers": [{"secret": "hush-3"}],
+        "tokens": ["hush-4"],
+        "url": "amqp://ann:hush-5@shop",
+    }
+    sink = delivery.DeclaredSink("a", SinkType(name="a", open=lambda _: Told()), settings)
+    told = sink.told(OSError(f"shop: {settings}"))
+    assert "hush" not in told
+    assert told.startswith("shop: ")
 
 
 def test_once_through_does_not_wait_for_one_that_hangs(tmp_path: Path, ledger: Ledger) -> None:

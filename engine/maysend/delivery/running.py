@@ -56,6 +56,7 @@ class Running:
     def _watch_over(self) -> None:
         while not self._stopped.wait(min(1.0, self._silent_seconds / 4)):
             for worker in self.workers.values():
+                worker.renew()
                 self._hangs(worker)
 
     def _hangs(self, worker: Worker) -> bool:

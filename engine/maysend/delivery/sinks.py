@@ -13,6 +13,7 @@ from ..model import Project
 from ..plugins import Plugins
 
 _USER_INFO = re.compile(r"//[^@/\s]+@")
+_SECRET = re.compile("secret|password|token")
 _LONGEST_ERROR = 300
 
 
@@ -56,7 +57,14 @@ def declared(project: Project, plugins: Plugins) -> dict[str, DeclaredSink]:
     return sinks
 
 
-def _secrets(settings: Mapping[str, Any]) -> Iterator[str]:
-    for key, value in settings.items():
-        if isinstance(value, str) and value and ("secret" in key or "password" in key or "token" in key):
+def _secrets(value: Any, path: str = "") -> Iterator[str]:
+    """Every text that stands, however deep, under a key that names a secret."""
+    match value:
+        case str() if value and _SECRET.search(path):
             yield value
+        case Mapping():
+            for key, inner in value.items():
+                yield from _secrets(inner, f"{path}.{key}")
+        case list():
+            for inner in value:
+                yield from _secrets(inner, path)

@@ -49,6 +49,7 @@ class Worker(Thread):
         self._source = source
         self._open: Sink | None = None
         self._held_until = 0.0
+        self._renewed_at = 0.0
         self._waits = False
         self._seq = 0
         self._events: Iterator[ChannelUnsubscribed] = iter(())
@@ -79,6 +80,14 @@ class Worker(Thread):
         """Let others deliver to this sink at once."""
         with suppress(LedgerError):
             self._cursors.release(self.sink.name)
+
+    def renew(self) -> None:
+        """Keep others from delivering to this sink while it is called, however long it takes; for another thread."""
+        since = self.busy_since
+        if since is not None and time.monotonic() - max(since, self._renewed_at) > HELD_SECONDS / 4:
+            with suppress(LedgerError):  # the next look tries again
+                self._cursors.renew(self.sink.name)
+                self._renewed_at = time.monotonic()
 
     def _try_next(self) -> bool:
         """Deliver the next events, however many attempts it takes; whether there were any."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Engine, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, delete, func, insert, or_, select, update
 
 from ..errors import LedgerError
 from ..events import from_microseconds, microseconds
@@ -48,16 +48,22 @@ class Cursors:
 
     def hold(self, sink: str) -> int | None:
         """Keep others from delivering to ``sink`` for a while, and return its ``seq``; None where another holds it."""
-        now = _now()
-        free = or_(cursors.c.holder.is_(None), cursors.c.holder == self._holder, cursors.c.held_until < now)
-        held = {"holder": self._holder, "held_until": now + HELD_SECONDS * 1_000_000}
         with stores.clear_errors(self._engine), stores.writing(self._engine) as connection:
+            now = _now()  # not before: a process may wait long for its turn to write
+            free = or_(cursors.c.holder.is_(None), cursors.c.holder == self._holder, cursors.c.held_until < now)
+            held = {"holder": self._holder, "held_until": now + HELD_SECONDS * 1_000_000}
             if connection.execute(update(cursors).where(cursors.c.sink == sink, free).values(held)).rowcount:
                 return int(connection.execute(select(cursors.c.seq).where(cursors.c.sink == sink)).scalar_one())
             if connection.execute(select(cursors.c.seq).where(cursors.c.sink == sink)).first():
                 return None
             connection.execute(insert(cursors).values(sink=sink, seq=0, **held))
             return 0
+
+    def renew(self, sink: str) -> None:
+        """Keep others from delivering to ``sink`` for a while longer; nothing where this process does not hold it."""
+        with stores.clear_errors(self._engine), stores.writing(self._engine) as connection:
+            held = {"held_until": _now() + HELD_SECONDS * 1_000_000}
+            connection.execute(update(cursors).where(self._ours(sink)).values(held))
 
     def advance(self, sink: str, seq: int, rejected: Sequence[DeadLetter] = ()) -> None:
         """All up to ``seq`` is delivered, but for what was ``rejected``. Raises LedgerError where others hold it."""
@@ -78,15 +84,13 @@ class Cursors:
 
     def fail(self, sink: str, error: str) -> None:
         """Write down why the holder can deliver nothing at the moment."""
-        ours = (cursors.c.sink == sink) & (cursors.c.holder == self._holder)
         with stores.clear_errors(self._engine), stores.writing(self._engine) as connection:
-            connection.execute(update(cursors).where(ours).values(error=error, error_at=_now()))
+            connection.execute(update(cursors).where(self._ours(sink)).values(error=error, error_at=_now()))
 
     def release(self, sink: str) -> None:
         """Let others deliver to ``sink`` at once."""
-        ours = (cursors.c.sink == sink) & (cursors.c.holder == self._holder)
         with stores.clear_errors(self._engine), stores.writing(self._engine) as connection:
-            connection.execute(update(cursors).where(ours).values(holder=None, held_until=0))
+            connection.execute(update(cursors).where(self._ours(sink)).values(holder=None, held_until=0))
 
     def read(self, sink: str) -> Cursor:
         """How far a sink is; one that was never delivered to is at the start."""
@@ -105,9 +109,11 @@ class Cursors:
                 ),
             )
 
+    def _ours(self, sink: str) -> ColumnElement[bool]:
+        return (cursors.c.sink == sink) & (cursors.c.holder == self._holder)
+
     def _held_seq(self, connection: Connection, sink: str) -> int:
-        ours = (cursors.c.sink == sink) & (cursors.c.holder == self._holder)
-        seq = connection.execute(select(cursors.c.seq).where(ours)).scalar_one_or_none()
+        seq = connection.execute(select(cursors.c.seq).where(self._ours(sink))).scalar_one_or_none()
         if seq is None:
             raise LedgerError(f'sink "{sink}" is being delivered to by another process')
         return int(seq)
