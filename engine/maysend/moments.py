@@ -9,7 +9,7 @@ from __future__ import annotations
 import calendar
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from .where import Duration, Window
@@ -29,7 +29,20 @@ class Clock:
     def read(self, text: str) -> datetime:
         """A date or time as people write it, in the project's zone unless it names another.
 
-        Raises ValueError where it is neither.
+        Raises ValueError where it is neither, or is in no year from 1 to 9999 by the clock of UTC or of the zone.
+        """
+        moment = self.bound(text)
+        try:
+            moment.astimezone(UTC)
+            moment.astimezone(self.zone)
+        except OverflowError:
+            raise ValueError(f'"{text}" is in no year from 1 to 9999 in UTC or in {self.zone.key}') from None
+        return moment
+
+    def bound(self, text: str) -> datetime:
+        """The same of what values are compared with: by another clock, it may be in no year that Python has.
+
+        Raises ValueError where it is neither a date nor a time.
         """
         if not _DATE.match(text):
             raise ValueError(f'"{text}" is not a date or time such as 2024-01-31 or 2024-01-31T18:30')
@@ -44,7 +57,7 @@ class Clock:
         number = by.number * direction
         try:
             if by.unit in ("minute", "hour"):
-                return self.as_of + timedelta(**{f"{by.unit}s": number})
+                return self.as_of.astimezone(UTC) + timedelta(**{f"{by.unit}s": number})
             local = self.as_of.astimezone(self.zone).replace(tzinfo=None)
             if by.unit in ("day", "week"):
                 local += timedelta(days=number * (7 if by.unit == "week" else 1))
@@ -65,7 +78,15 @@ class Clock:
         if window.next:
             return self.as_of, self.moved(window.next, 1)
         assert window.between
-        return self.read(window.between[0]), self.read(window.between[1])
+        return self.bound(window.between[0]), self.bound(window.between[1])
+
+
+def by_clock(moment: datetime, zone: tzinfo) -> datetime:
+    """A moment by a zone's clock; as it is, where that would show no year from 1 to 9999."""
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:
+        return moment
 
 
 def is_date(text: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlglot import exp
 
 from .columns import NUMBERS, TIMES, ColumnType, Kind
-from .moments import Clock, is_date
+from .moments import Clock, by_clock, is_date
 from .trees import both, cast, either, missing, opposite
 from .where import Near, Window
 
@@ -56,15 +56,15 @@ def literal(value: Any, kind: Kind, clock: Clock) -> E:
             raise ValueError(f"is a {kind}, and {shown} is not")
         if kind == "date" and not is_date(value):
             raise ValueError(f"is a date, and {shown} is not one such as 2024-01-31")
-        return instant(clock.read(value), kind, clock)
+        return instant(clock.bound(value), kind, clock)
     raise ValueError(f"is of a kind ({kind}) that nothing compares with")
 
 
 def instant(moment: datetime, kind: Kind, clock: Clock) -> E:
     """An instant as the constant that a column of ``kind`` (a date, timestamp or instant) compares with."""
     if kind == "instant":
-        return cast(exp.Literal.string(moment.astimezone(UTC).isoformat(sep=" ")), "timestamptz")
-    local = moment.astimezone(clock.zone).replace(tzinfo=None)
+        return cast(exp.Literal.string(by_clock(moment, UTC).isoformat(sep=" ")), "timestamptz")
+    local = by_clock(moment, clock.zone).replace(tzinfo=None)
     if kind == "date":
         return cast(exp.Literal.string(local.date().isoformat()), "date")
     return cast(exp.Literal.string(local.isoformat(sep=" ")), "timestamp")

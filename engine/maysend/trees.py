@@ -101,8 +101,8 @@ def has_all(word: E, bits: int) -> E:
 
 
 def how_many(word: E, bits: int) -> E:
-    """How many of the bits a word has."""
-    return exp.func("BIT_COUNT", exp.BitwiseAnd(this=word, expression=small(bits)))
+    """How many of the bits a word has, as a number of 64 bits: DuckDB's has 8, and words are added up."""
+    return cast(exp.func("BIT_COUNT", exp.BitwiseAnd(this=word, expression=small(bits))), "bigint")
 
 
 def outermost(value: E, kind: type[N]) -> Iterator[N]:

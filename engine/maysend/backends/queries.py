@@ -18,8 +18,44 @@ _READERS: dict[type[exp.Expr] | str, str] = {
     "read_json_auto": "read_json_auto",
     "read_ndjson": "read_ndjson",
 }
-_CHANGING = (exp.CurrentTimestamp, exp.CurrentDate, exp.CurrentTime, exp.Rand, exp.Uuid)
-_CHANGING_NAMES = frozenset(("now", "today", "random", "gen_random_uuid", "uuid", "getenv", "transaction_timestamp"))
+_CHANGING = (
+    exp.CurrentTimestamp,
+    exp.CurrentDate,
+    exp.CurrentTime,
+    exp.Localtimestamp,
+    exp.Localtime,
+    exp.Rand,
+    exp.Uuid,
+    exp.TableSample,
+)
+_CHANGING_NAMES = frozenset(
+    [
+        "ago",
+        "current_connection_id",
+        "current_date",
+        "current_localtime",
+        "current_localtimestamp",
+        "current_query",
+        "current_query_id",
+        "current_transaction_id",
+        "gen_random_uuid",
+        "get_current_time",
+        "get_current_timestamp",
+        "getenv",
+        "now",
+        "pg_conf_load_time",
+        "pg_postmaster_start_time",
+        "random",
+        "today",
+        "transaction_timestamp",
+        "txid_current",
+        "uuid",
+        "uuidv4",
+        "uuidv7",
+    ]
+)
+_READ_FROM = (exp.Table, exp.Query, exp.Values, exp.Unnest, exp.Lateral, exp.Pivot)
+"""What a query may read from: their tables are looked at. A function, or SUMMARIZE, could read any file."""
 
 
 def read_query(source: Source) -> exp.Query:
@@ -52,41 +88,75 @@ def read_paths(source: Source) -> list[str]:
         inside = table.this
         if not isinstance(inside, exp.Identifier):
             found |= dict.fromkeys(path.name for path in _paths(inside))
-        elif "." in table.name:
+        elif _is_path(table.name):
             found[table.name] = None
     return list(found)
 
 
 def _refuse_what_changes(query: exp.Query, source: Source) -> None:
     for node in query.walk():
-        name = node.name.lower() if isinstance(node, exp.Anonymous) else type(node).__name__
-        if isinstance(node, _CHANGING) or name in _CHANGING_NAMES:
+        if _changes(node):
             raise SourceError(f"{source.location}: {node.sql('duckdb')} is not the same each time; a source must be")
+
+
+def _changes(node: exp.Expr) -> bool:
+    """Whether a part of a query depends on when it is run, by whom, or on chance."""
+    if not isinstance(node, exp.Anonymous):
+        return isinstance(node, _CHANGING)
+    name = node.name.lower()
+    return name in _CHANGING_NAMES or (name == "age" and len(node.expressions) < 2)
 
 
 def _bind_files(query: exp.Query, source: Source) -> None:
     """Every table is a name of the query's own (WITH), or a file of a declared folder."""
-    own = {cte.alias_or_name for cte in query.find_all(exp.CTE)}
+    for cte in query.find_all(exp.CTE):
+        if _is_path(cte.alias):
+            raise SourceError(f'{source.location}: WITH "{cte.alias}" reads like a file; give it another name')
+    for place in query.find_all(exp.From, exp.Join, exp.Lateral, exp.Subquery):
+        if not isinstance(place.this, _READ_FROM):
+            raise _refused(place.this, source)
     for table in list(query.find_all(exp.Table)):
         inside = table.this
         if isinstance(inside, exp.Identifier):
-            if table.name in own and not table.db:
-                continue
-            if not table.db and "." in table.name:
+            if not table.db and _is_path(table.name):
                 table.set("this", exp.to_identifier(_allowed(table.name, source), quoted=True))
+                continue
+            if not table.db and _is_own(table):
                 continue
         elif type(inside) in _READERS or (isinstance(inside, exp.Anonymous) and inside.name.lower() in _READERS):
             for path in _paths(inside):
                 path.set("this", _allowed(path.name, source))
             continue
-        raise SourceError(
-            f"{source.location}: reads {table.sql('duckdb')}; only files of the declared folders may be read"
-        )
+        raise _refused(table, source)
+
+
+def _is_path(name: str) -> bool:
+    """Whether DuckDB may take a table's name for a file's."""
+    return "." in name or "/" in name
+
+
+def _is_own(table: exp.Table) -> bool:
+    """Whether a table is named by a WITH that it sees: of a query around it, before the part that it stands in."""
+    inside: exp.Expr = table
+    while around := inside.parent:
+        if isinstance(around, exp.With):
+            before = around.expressions[: (inside.index or 0) + bool(around.recursive)]
+        else:
+            own = around.args.get("with_")
+            before = own.expressions if own and own is not inside else []
+        if any(cte.alias == table.name for cte in before):
+            return True
+        inside = around
+    return False
+
+
+def _refused(read: exp.Expr, source: Source) -> SourceError:
+    return SourceError(f"{source.location}: reads {read.sql('duckdb')}; only files of the declared folders may be read")
 
 
 def _paths(reader: exp.Expr) -> list[exp.Literal]:
     """The path of a reading function, or each in its list."""
-    first = reader.expressions[0] if isinstance(reader, exp.Anonymous) else reader.this
+    first = reader.this if isinstance(reader, exp.ReadCSV) else reader.expressions[0]
     several = first.expressions if isinstance(first, exp.Array) else [first]
     paths = [path for path in several if isinstance(path, exp.Literal) and path.is_string]
     if len(paths) != len(several) or not paths:

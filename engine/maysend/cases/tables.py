@@ -16,7 +16,7 @@ from ..backends.duckdb import DuckDB
 from ..columns import DECLARED, LEDGER_EVENT, NUMBERS, TIMES, Catalog, ColumnType, Kind, Table
 from ..errors import SourceError
 from ..model import Project, Source
-from ..moments import Clock, is_date
+from ..moments import Clock, by_clock, is_date
 from ..operators import mistake
 from ..where import Did, InList, Interest, Near, Property, leaves
 
@@ -203,10 +203,10 @@ def stored(value: Any, type_: ColumnType, clock: Clock) -> Any:
             return value
         case "date" if isinstance(value, str) and is_date(value):
             return date.fromisoformat(value)
-        case "timestamp" | "instant" if isinstance(value, str):
-            moment = clock.read(value)
-            instant = type_.kind == "instant"
-            return moment.astimezone(UTC) if instant else moment.astimezone(clock.zone).replace(tzinfo=None)
+        case "timestamp" if isinstance(value, str):
+            return by_clock(clock.bound(value), clock.zone).replace(tzinfo=None)
+        case "instant" if isinstance(value, str):
+            return by_clock(clock.bound(value), UTC)
         case "list" if isinstance(value, list):
             items = [stored(item, ColumnType(type_.item or "text"), clock) for item in value]
             quoted = type_.item not in NUMBERS

@@ -10,10 +10,13 @@ from typing import Any
 
 from sqlglot import exp
 
-from ..columns import ColumnType
-from ..trees import cast
+from ..columns import ColumnType, Kind
+from ..trees import Type, cast
 
 E = exp.Expr
+_TYPES: dict[Kind, Type] = {"date": "date", "timestamp": "timestamp", "instant": "timestamptz"}
+_PAST = {1: "10001-01-01", -1: "0000-01-01"}
+"""Times past all that a condition can name, which databases have and Python has not."""
 _ANY: dict[str, Any] = {
     "date": date(2000, 1, 1),
     "timestamp": datetime.fromisoformat("2000-01-01"),
@@ -39,15 +42,10 @@ def python(constant: E, type_: ColumnType) -> Any:
 
 
 def constant(value: Any, type_: ColumnType) -> E:
-    match value:
-        case datetime():
-            return cast(
-                exp.Literal.string(value.isoformat(sep=" ")), "timestamptz" if type_.kind == "instant" else "timestamp"
-            )
-        case date():
-            return cast(exp.Literal.string(value.isoformat()), "date")
-        case str():
-            return exp.Literal.string(value)
+    """A value of ``python``, ``gaps`` or ``beyond`` as a constant."""
+    if isinstance(value, date | str):
+        text = exp.Literal.string(str(value))
+        return cast(text, _TYPES[type_.kind]) if type_.kind in _TYPES else text
     if not value.is_finite():
         return cast(exp.Literal.string("Infinity" if value > 0 else "-Infinity"), "double")
     plain = exp.Literal.number(format(abs(value), "f"))
@@ -94,13 +92,15 @@ def _between(low: Any, high: Any, type_: ColumnType) -> Any:
 
 
 def beyond(cut: Any, type_: ColumnType, direction: int = 1) -> Any:
-    """A value past a cut, or None where there is none."""
+    """A value past a cut, or None where there is none; past the calendar that Python has, a time as text."""
     if cut is None:
         return _ANY.get(type_.kind, Decimal(0))
-    if isinstance(cut, datetime):
-        return cut + timedelta(microseconds=direction)
     if isinstance(cut, date):
-        return cut + timedelta(days=direction)
+        step = timedelta(microseconds=1) if isinstance(cut, datetime) else timedelta(days=1)
+        try:
+            return cut + direction * step
+        except OverflowError:
+            return _PAST[direction]
     if not cut.is_finite():
         return None if (cut > 0) == (direction > 0) else Decimal(0)
     return cut + direction * (abs(cut) + 1)

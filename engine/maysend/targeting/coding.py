@@ -18,7 +18,7 @@ from typing import Any
 from sqlglot import exp
 
 from ..columns import NUMBERS, TIMES, ColumnType
-from ..trees import cast, column, columns_in, has, missing, named, select, small, table, written
+from ..trees import cast, column, columns_in, has, missing, named, number, select, small, table, written
 from . import buckets
 from .features import Feature
 from .lookups import Code, Predicate
@@ -29,6 +29,7 @@ _MOST_CUTS = 1000
 _CASES = 2
 _WIDEST = 20_000
 _LARGEST = 1 << 50
+_INTEGER = 1 << 31
 _ORDERS = (exp.GT, exp.GTE, exp.LT, exp.LTE)
 _BELOW = (exp.LT, exp.GTE)
 _UP_TO = (exp.GT, exp.LTE)
@@ -188,17 +189,20 @@ class _Single:
         return Code(name, self._column, every, self.predicates)
 
     def _steps(self, name: str, low: Any, high: Any) -> Code:
-        """Code n + 1 is the value n steps above the lowest."""
-        first, step = (
-            buckets.constant(low if isinstance(low, date) else Decimal(low), self.feature.type),
-            column("step"),
-        )
+        """Code n + 1 is the value n steps above the lowest.
+
+        Whole numbers are counted in 32 bits, or in 64 where they need them: a column of 8 bits has no room for codes.
+        """
+        step = column("step")
         if self.feature.type.kind == "date":
+            first = buckets.constant(low, self.feature.type)
             above: E = exp.DateDiff(this=self._column, expression=first)
-            value: E = cast(exp.DateAdd(this=first.copy(), expression=step.copy(), unit=exp.var("DAY")), "date")
+            value: E = cast(exp.DateAdd(this=first.copy(), expression=step, unit=exp.var("DAY")), "date")
         else:
-            above = exp.Sub(this=self._column, expression=exp.paren(first))
-            value = exp.Add(this=first.copy(), expression=step.copy())
+            fits = low >= -_INTEGER and high < _INTEGER
+            own = cast(self._column, "integer") if fits else self._column
+            above = exp.Sub(this=own, expression=exp.paren(small(low)))
+            value = exp.Add(this=number(low), expression=step)
         code = exp.Coalesce(this=exp.Add(this=above, expression=small(1)), expressions=[small(0)])
         return Code(name, code, self._stepped(value, _steps((low, high))), self.predicates)
 
@@ -207,7 +211,8 @@ class _Single:
         if not all(isinstance(end, float) and abs(end) < _LARGEST for end in span):
             return False
         compared = [buckets.python(constant, self.feature.type) for constant in self.constants]
-        return all(one.is_finite() and one % 1 == 0 for one in compared) and 2 * _steps(span) < _WIDEST
+        whole = all(one.is_finite() and one == one.to_integral_value() for one in compared)
+        return whole and 2 * _steps(span) < _WIDEST
 
     def _half_steps(self, name: str, low: float, high: float) -> Code:
         """Code 2n + 1 is the whole number n above the lowest, and 2n + 2 all between that and the next."""

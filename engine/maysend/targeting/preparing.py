@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 
 from sqlglot import exp
 
 from .. import draws
+from ..columns import ColumnType
 from ..conditions import Aggregate
 from ..trees import column, columns_in, has, missing, named, number, select, small, table
+from . import buckets
 from .behaviour import counters
 from .clauses import split
 from .coding import Span, codes, numbered, searched, truths
@@ -235,15 +238,25 @@ def _spans(plan: Plan, predicates: list[Predicate], engine: Engine) -> dict[str,
             by_table.setdefault(tables.pop(), []).append(feature)
     found: dict[str, Span] = {}
     for alias, several in by_table.items():
-        ends = [end(this=plan.stored(feature).copy()) for feature in several for end in (exp.Min, exp.Max)]
+        ends = [_end(which, plan.stored(feature), feature.type) for feature in several for which in (exp.Min, exp.Max)]
         (row,) = engine.rows(select(*ends).from_(table("people" if alias == "p" else alias, alias), copy=False))
         for place, feature in enumerate(several):
             low, high = row[2 * place : 2 * place + 2]
-            if low is not None:
+            if low is not None and high is not None:
                 # A profile that has none of an event counts 0, and sums up to it.
                 counted = alias != "p" and feature.type.kind != "date"
                 found[feature.name] = (min(low, 0), max(high, 0)) if counted else (low, high)
     return found
+
+
+def _end(end: type[exp.Min] | type[exp.Max], values: E, type_: ColumnType) -> E:
+    """The smallest or the largest value; none where it is a date that Python has not, as infinity is."""
+    found = end(this=values)
+    if type_.kind != "date":
+        return found
+    first, last = (buckets.constant(day, type_) for day in (date.min, date.max))
+    known = exp.Between(this=found.copy(), low=first, high=last)
+    return exp.Case(ifs=[exp.If(this=known, true=found)])
 
 
 def _list_values(plan: Plan, predicates: list[Predicate], engine: Engine) -> set[str]:
