@@ -13,8 +13,9 @@ INTRODUCTION = """\
 
 A project is a directory of YAML files. The folder says what a file declares, and the file's name is its name: `a` to
 `z`, `0` to `9` and `_`, a letter first. What looks like text stays text (`NO`, `22:00`, `01234`, `2024-01-01`); a
-repeated key, an alias and an unknown key are problems. `maysend validate` shows all problems at once, with line and
-column; `maysend schema KIND` prints the JSON Schema for an editor. Required keys are **bold**.
+repeated key, an alias and an unknown key are problems. `maysend validate` shows the problems of all files at once, with
+line and column: of a file first those of its shape, and once that is right all others. `maysend schema KIND` prints the
+JSON Schema for an editor. Required keys are **bold**.
 
 This page is generated from the schemas; `make docs` writes it again.
 """

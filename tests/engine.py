@@ -208,5 +208,5 @@ def _fact(plain: Mapping[str, Any]) -> Fact:
         profile=None if profile is None else str(profile),
         occurred_at=datetime.fromisoformat(plain["at"]),
         type=plain.get("type"),
-        source="import",
+        source=plain.get("source", "import"),
     )

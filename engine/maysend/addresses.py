@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sqlglot import exp
 
+from .events import LONGEST_SUBJECT
 from .hookspecs import Lower, Matches, Prefix, Remove, Step, Strip
 from .trees import named
 
@@ -19,7 +20,8 @@ _BLANKS = " \t\n\v\f\r\u00a0\u200b\ufeff"
 
 
 def normalizer(steps: Sequence[Step]) -> Callable[[str], str | None]:
-    """A function from an address as found to its normalized form, or None where it is invalid or empty."""
+    """A function from an address as found to its normalized form, or None where it is invalid, empty, or longer than
+    the ledger records: nobody is sent what they could not leave."""
     compiled = [_python(step) for step in steps]
 
     def normalize(address: str) -> str | None:
@@ -28,7 +30,7 @@ def normalizer(steps: Sequence[Step]) -> Callable[[str], str | None]:
             if value is None:
                 return None
             value = step(value)
-        return value or None
+        return value if value and len(value) <= LONGEST_SUBJECT else None
 
     return normalize
 
@@ -49,11 +51,14 @@ def normalized(source: exp.Table | exp.Subquery, wanted: Mapping[str, tuple[exp.
             columns.append(_named(_sql(steps[layer], value) if layer < len(steps) else value, f"{name} {layer + 1}"))
         query = exp.select(exp.Star(), *columns).from_(query.subquery(f"layer {layer}", copy=False))
     last = [exp.column(f"{name} {layers}", quoted=True) for name in wanted]
-    final = [
-        _named(exp.Nullif(this=value, expression=exp.Literal.string("")), name)
-        for value, name in zip(last, wanted, strict=True)
-    ]
+    final = [_named(_of_fit_length(value), name) for value, name in zip(last, wanted, strict=True)]
     return exp.select(exp.Star(), *final).from_(query.subquery(alias, copy=False))
+
+
+def _of_fit_length(value: exp.Expr) -> exp.Expr:
+    low, high = exp.Literal.number(1), exp.Literal.number(LONGEST_SUBJECT)
+    fits = exp.Between(this=exp.Length(this=value.copy()), low=low, high=high)
+    return exp.Case(ifs=[exp.If(this=fits, true=value)])
 
 
 def _named(value: exp.Expr, name: str) -> exp.Expr:

@@ -12,6 +12,7 @@ from typing import Literal
 Kind = Literal["text", "integer", "decimal", "float", "boolean", "date", "timestamp", "instant", "list", "other"]
 
 NUMBERS: frozenset[Kind] = frozenset(("integer", "decimal", "float"))
+KEYS: frozenset[Kind] = frozenset(("integer", "text"))
 TIMES: frozenset[Kind] = frozenset(("date", "timestamp", "instant"))
 
 
@@ -66,6 +67,12 @@ class Catalog:
     sends: Table | None = None
     roster: Roster | None = None
 
+
+HASH = "hash of key"
+ADDED = ("key as text", "drawn by", HASH)
+"""The columns that a plan adds to the profiles."""
+AUDIENCE_COLUMNS = ("address", "reason", "campaign", "replay")
+"""The columns that results may have beside the key."""
 
 DECLARED: Mapping[str, ColumnType] = {
     "text": ColumnType("text"),

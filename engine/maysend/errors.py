@@ -26,13 +26,16 @@ class Problem:
         return line if line.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A closing hint for an unknown ``word``: the nearest known one, else the few there are, else nothing."""
+def did_you_mean(word: str, known: Iterable[str], *, few: str = "known:") -> str:
+    """A closing hint for an unknown ``word``: the nearest known one, else the few there are, else nothing.
+
+    ``few`` is what the few are called: of a file's columns, "it has".
+    """
     names = sorted(known)
     if near := get_close_matches(word, names, n=1, cutoff=0.6):
         return f'; did you mean "{near[0]}"?'
     if 0 < len(names) <= 8:
-        return f"; known: {', '.join(names)}"
+        return f"; {few} {', '.join(names)}"
     return ""
 
 
@@ -94,7 +97,7 @@ class DeliveryError(MaysendError):
 
 
 class RevisionError(MaysendError):
-    """A revision that git does not have, or that cannot be read; nothing was compared."""
+    """A revision that cannot be read, or looked for; nothing was compared."""
 
 
 class OutputError(MaysendError):

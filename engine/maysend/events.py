@@ -17,8 +17,14 @@ Level = Literal["Account", "Profile"]
 Default = Literal["subscribed", "unsubscribed"]
 
 SOURCES: tuple[Source, ...] = ("page", "one_click", "api", "import", "feedback", "reply", "cli")
-OWN_CHOICES: tuple[Source, ...] = ("page", "one_click", "reply", "feedback")
+ERASURE = "erasure"
+"""The source of the no that is left of somebody erased; no event has it."""
+OWN_CHOICES = frozenset[str](("page", "one_click", "reply", "feedback", ERASURE))
+"""The sources of a no that holds until the person returns: they said it themselves, or it is left of them."""
 TYPES: tuple[Type, ...] = ("bounced", "dropped", "spam")
+
+LONGEST_SUBJECT = 512
+"""Characters of the longest address or key that is recorded; an e-mail address has at most 254 (RFC 5321)."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

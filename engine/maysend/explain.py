@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,8 @@ from .where import All, AnyOf, Condition, InSegment, Not
 from .wording import day, describe, seen
 
 E = exp.Expr
+_WHOLE = re.compile("0|-?[1-9][0-9]{0,18}")
+"""A key that is a whole number, as it is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ def _is(run: Run, profile: str) -> E:
     """That a row of the profile table (``p``) is the profile; by the key as it is stored, so that few rows are read."""
     kind = (run.catalog.profiles or {})[run.project.profiles.key].kind
     key = column(run.project.profiles.key, "p")
-    if kind == "integer" and profile.removeprefix("-").isdecimal() and str(int(profile)) == profile:
+    if kind == "integer" and _WHOLE.fullmatch(profile):
         return exp.EQ(this=key, expression=number(int(profile)))
     return exp.EQ(this=key if kind == "text" else cast(key, "text"), expression=exp.Literal.string(profile))
 

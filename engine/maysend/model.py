@@ -139,6 +139,11 @@ class SubscriptionGroup:
     acknowledge: str | None
     document: Document
 
+    def means_change(self, remembered: str | None) -> bool:
+        """Whether the file says why a change of its default is meant, and not only why an earlier one was: what the
+        ledger has ``remembered`` of ``acknowledge``."""
+        return bool(self.acknowledge) and self.acknowledge != remembered
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:

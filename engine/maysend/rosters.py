@@ -231,7 +231,7 @@ def _shared(address: str) -> exp.Select:
     hashed = exp.func("HASH", column(address, "p"))
     many = exp.GT(this=exp.Count(this=exp.Star()), expression=small(1))
     query = select(named(hashed, "hash")).from_(table("people", "p"))
-    return query.where(exp.not_(missing(column(address, "p")))).group_by(column("hash")).having(many)
+    return query.where(exp.not_(missing(column(address, "p")))).group_by(hashed.copy()).having(many)
 
 
 def _query(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -15,10 +15,11 @@ from sqlglot import exp
 from . import rosters, snapshot
 from .addresses import normalizer
 from .backends.backend import Backend, connect
+from .backends.duckdb import DuckDB
 from .columns import LEDGER_COLUMNS, Catalog, Table
 from .declarations import meaning
 from .errors import InvalidProjectError, LedgerError, SourceError, UnknownNameError, did_you_mean
-from .fitting import key_problems, memory_problems, open_sources
+from .fitting import key_problems, list_source, memory_problems, open_sources, unfit_list
 from .garbage import seldom_collecting
 from .ledger import Ledger, Mark, open_ledger
 from .model import Campaign, Project, Source
@@ -55,6 +56,8 @@ class Run:
     progress: Progress
     show_plan: Callable[[Iterator[str]], None] = lambda _: None
     ledger_mark: Mark | None = None
+    lists: dict[str, tuple[str, Table]] = field(default_factory=dict)
+    """The files of ``in_list`` that are open: under which name, and their columns."""
 
     def plans(
         self,
@@ -143,14 +146,16 @@ class Run:
         self.backend.land(LEDGER, kinds, events)
 
     def _open_lists(self, plan: Plan) -> None:
-        """Land the files that ``in_list`` leaves name."""
+        """Land the files that ``in_list`` leaves name, each opened once a run."""
         for leaf, name in plan.features.lists.items():
-            source = Source(leaf.source, str(self.project.root / leaf.source))
-            kinds = self.backend.open(f"file {name}", source)
-            if leaf.column not in kinds:
-                raise SourceError(f'{leaf.source}: has no column "{leaf.column}"{did_you_mean(leaf.column, kinds)}')
+            if leaf.source not in self.lists:
+                file = f"list file {len(self.lists)}"
+                self.lists[leaf.source] = file, self.backend.open(file, list_source(self.project, leaf))
+            file, kinds = self.lists[leaf.source]
+            if why := unfit_list(leaf, kinds):
+                raise SourceError(why)
             member = named(column(leaf.column), "member")
-            self.backend.create(f"source {name}", exp.select(member).from_(table(f"file {name}")))
+            self.backend.create(f"source {name}", exp.select(member).from_(table(file)))
 
 
 def _check_kinds(source: Source, own: Table, spark: Table) -> None:
@@ -244,6 +249,16 @@ def decide(project: Project, as_of: datetime, plugins: Plugins) -> dict[str, dic
                 # The waterfall and everybody's reasons are two reads of one plan: they may never disagree.
                 assert Counter(reasons.values()) == +Counter(counted[index]), (asked.campaign.name, counted[index])
     return found
+
+
+def has_profile(project: Project, profile: str) -> bool:
+    """Whether the profile table has a key. Raises SourceError where it cannot be read on this machine."""
+    with DuckDB() as backend:
+        kinds = backend.open("profiles", project.profiles.source)
+        same = exp.EQ(
+            this=cast(value(kinds, project.profiles.key, "p"), "text"), expression=exp.Literal.string(profile)
+        )
+        return bool(backend.rows(exp.select("1").from_(table("profiles", "p")).where(same).limit(1)))
 
 
 def address_of(project: Project, plugins: Plugins, channel: str, profile: str) -> str | None:

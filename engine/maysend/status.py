@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, Self, TypeVar
 
+from .events import OWN_CHOICES
+
 CHANNEL = ""
 """The key under which a subject's answer for the whole channel stands among its answers."""
 
@@ -112,8 +114,13 @@ class Standing:
         keys = dict.fromkeys((group, CHANNEL))
         return [answer for key in keys if (answer := self.answers.get(key)) and not answer.subscribed]
 
-    def hears(self, group: str, subscribed: bool, at: int, type: str | None = None) -> bool:
-        """Whether a fact changes anything here, and so must be recorded (spec 4)."""
+    def hears(
+        self, group: str, subscribed: bool, at: int, type: str | None = None, *, source: str | None = None
+    ) -> bool:
+        """Whether a fact changes anything here, and so must be recorded (spec 4).
+
+        A no that others told (an import, the API) and the person now says too is theirs from then on: that is a change.
+        """
         if type and not subscribed and type not in self.types and (self.last_yes is None or at >= self.last_yes):
             return True
         own = self.answers.get(group)
@@ -121,7 +128,7 @@ class Standing:
             return True
         if not own.yields_to(subscribed, at):
             return False
-        if own.subscribed != subscribed:
+        if own.subscribed != subscribed or (source in OWN_CHOICES and own.source not in OWN_CHOICES and not subscribed):
             return True
         if group == CHANNEL:
             lifted = (self.answers[other] for other in self.groups() if self.in_force(other))

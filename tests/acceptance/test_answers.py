@@ -80,7 +80,7 @@ def test_leaving_and_returning(project: Path, maysend: Run, maysend_json: Run) -
         (["import", "p.csv", "--channel", "email"], "--channel and --group go with --format"),
         (
             ["import", "p.csv", "--format", "arff"],
-            '"arff" is none of arf, clevertap, listmonk, mailchimp, sendgrid, ses',
+            '"arff" is none of arf, clevertap, events, listmonk, mailchimp, sendgrid, ses',
         ),
         (["import", "x.eml", "--group", "news"], "--group does not go with reports"),
         (["export", "--out", "answers.xlsx"], "ends in neither .csv nor .parquet"),
@@ -99,7 +99,7 @@ def test_a_file_of_answers(project: Path, maysend: Run, maysend_json: Run) -> No
         "email,nwes,home@x.org,,unsubscribed,2024-01-01T00:00:00Z,,\n"
     )
     (project / ".maysend" / "ledger.db").unlink()
-    assert "is missing; run `maysend init`" in maysend("import", "answers.csv", cwd=project, code=1).stderr
+    assert "is missing; restore it from a backup" in maysend("import", "answers.csv", cwd=project, code=1).stderr
     expected = {
         "read": 2,
         "changed": 1,
@@ -161,7 +161,7 @@ def test_complaint_mails_are_feedback(project: Path, maysend: Run, maysend_json:
 def test_a_missing_ledger_is_never_an_empty_one(project: Path, here: Run, command: list[str]) -> None:
     (project / ".maysend" / "ledger.db").unlink()
     said = here(*command, cwd=project, code=1)
-    assert "is missing; run `maysend init`" in said.stdout + said.stderr
+    assert "is missing; restore it from a backup" in said.stdout + said.stderr
     assert not list((project / ".maysend").glob("ledger*"))
     assert not (project / "out").exists()
     assert not (project / "answers.csv").exists()
@@ -197,6 +197,17 @@ def test_what_would_bring_people_back_in_silence_stops_every_run(
         assert told in said.stdout + said.stderr, command
     assert not (project / "out").exists()
     assert not (project / "answers.csv").exists()
+
+
+def test_whoever_types_a_key_hears_that_nobody_has_it(project: Path, maysend: Run) -> None:
+    """The answer is recorded: the profile may be in tomorrow's table. Scripts are told nothing."""
+    at_a_terminal = {"FORCE_COLOR": "1"}
+    told = maysend("unsubscribe", "email", "--profile", "03", cwd=project, env=at_a_terminal)
+    assert told.stdout.endswith("profile 03 left channel email (by cli)\n")
+    assert told.stderr.startswith("note: ")
+    assert told.stderr.endswith(' has no profile "03"\n')
+    assert not maysend("unsubscribe", "email", "--profile", "3", cwd=project, env=at_a_terminal).stderr
+    assert not maysend("unsubscribe", "email", "--profile", "04", cwd=project).stderr
 
 
 def test_exports(project: Path, maysend: Run, maysend_json: Run) -> None:

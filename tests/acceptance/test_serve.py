@@ -350,7 +350,10 @@ def test_it_refuses_to_start_with_one_line(
 
 def test_it_refuses_a_project_with_problems_and_a_missing_ledger(tmp_path: Path, maysend: Any) -> None:
     write(tmp_path, f"sqlite:///{tmp_path}/ledger.db")
-    assert "is missing; run `maysend init`" in maysend("serve", cwd=tmp_path, code=1, env={"MAYSEND_KEYS": KEY}).stderr
+    assert (
+        "is missing; restore it from a backup"
+        in maysend("serve", cwd=tmp_path, code=1, env={"MAYSEND_KEYS": KEY}).stderr
+    )
     (tmp_path / "channels" / "sms.yaml").unlink()
     told = maysend("serve", cwd=tmp_path, code=1, env={"MAYSEND_KEYS": KEY}).stderr
     assert told.startswith("campaigns/flash.yaml:2:")

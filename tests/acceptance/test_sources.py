@@ -10,7 +10,8 @@ import duckdb
 import pytest
 
 from maysend import loader, plugins, runner
-from maysend.errors import InvalidProjectError
+from maysend.errors import InvalidProjectError, SourceError
+from maysend.events import Fact
 from maysend.ledger import open_ledger
 
 PEOPLE = """
@@ -123,6 +124,45 @@ def test_a_key_that_no_answer_can_name_is_a_problem(tmp_path: Path) -> None:
         'project.yaml:1:41: people.parquet: key "id" has 9223372036854775808, and whole numbers go up to '
         "9223372036854775807; make it text"
     )
+
+
+def test_uuids_are_text_beside_any_other(tmp_path: Path) -> None:
+    """Somebody answers under a name that is no UUID, and a list holds one."""
+    one = "'00000000-0000-0000-0000-000000000001'::UUID"
+    rows = f"SELECT {one} AS id, 'a@x.org' AS email, [{one}] AS friends"
+    copy(rows, tmp_path / "people.parquet", "FORMAT parquet")
+    friends = "{property: friends, has_any: [vip, 00000000-0000-0000-0000-000000000001]}"
+    assert list(decided(tmp_path, "{source: people.parquet, key: id}", friends).values()) == ["included"]
+    with open_ledger("sqlite:///ledger.db", tmp_path) as ledger:
+        ledger.append([Fact(channel="email", group=None, subscribed=False, profile="abc", source="cli")])
+    project = loader.load(tmp_path, plugins.load())
+    (reasons,) = runner.decide(project, datetime(2026, 1, 1, tzinfo=UTC), plugins.load()).values()
+    assert list(reasons.values()) == ["included"]
+
+
+def test_a_list_of_numbers_that_are_not_whole_is_refused(tmp_path: Path) -> None:
+    """As pandas writes whole numbers with a gap: nobody would be in it, and so everybody left in."""
+    copy("SELECT unnest([1.0, 2.0, NULL])::DOUBLE AS id", tmp_path / "list.parquet", "FORMAT parquet")
+    with pytest.raises(SourceError, match='column "id" is of type float, and must be an integer or text'):
+        decided(tmp_path, parquet(tmp_path), "{not: {in_list: {source: list.parquet, column: id}}}")
+
+
+def test_every_list_is_watched_whatever_campaign_asks_for_it(tmp_path: Path) -> None:
+    """Those of an earlier block of campaigns too: each is named among the inputs."""
+    for name in ("one", "two"):
+        copy("SELECT 1 AS id", tmp_path / f"{name}.csv", "FORMAT csv, HEADER")
+    decided(tmp_path, parquet(tmp_path), "{in_list: {source: one.csv, column: id}}")
+    for name, text in {
+        "channels/sms.yaml": "{type: sms, address: city}",
+        "segments/two.yaml": "where: {in_list: {source: two.csv, column: id}}",
+        "campaigns/sms.yaml": "{channel: sms, audience: {include: [two]}}",
+    }.items():
+        (tmp_path / name).write_text(text + "\n")
+    project, loaded = loader.load(tmp_path, plugins.load()), plugins.load()
+    with runner.opened(project, datetime(2026, 1, 1, tzinfo=UTC), loaded) as run:
+        for _ in run.plans(runner.chosen(project, ())):
+            pass
+        assert {"one.csv", "two.csv"} <= run.backend.inputs().keys()
 
 
 def test_keys_may_be_uuids(tmp_path: Path) -> None:

@@ -96,6 +96,7 @@ def test_json_has_every_problem_with_its_place(project: Path, maysend_json: Run)
 def test_where_there_is_no_project_one_line_says_so(tmp_path: Path, maysend: Run) -> None:
     done = maysend("validate", "--project", tmp_path, cwd=tmp_path, code=1)
     assert done.stderr == f'no project.yaml in {tmp_path}; "maysend init DIR" makes an example project\n'
+    assert maysend("validate", "--project", "nowhere", cwd=tmp_path, code=2).stderr == "nowhere is not a directory\n"
 
 
 def test_a_deleted_group_is_a_problem_until_it_is_back_and_archived(project: Path, maysend: Run) -> None:
@@ -123,8 +124,27 @@ def test_a_flipped_default_is_a_problem_with_the_number_of_people_until_acknowle
     file.write_text(file.read_text() + "acknowledge: From July on we ask first.\n")
     maysend("validate", cwd=project)
     maysend("evaluate", "--no-audiences", cwd=project)
-    file.write_text(file.read_text().replace("acknowledge: From July on we ask first.\n", ""))
+    back = file.read_text().replace("default: unsubscribed", "default: subscribed")
+    file.write_text(back)
+    told = maysend("validate", cwd=project, code=1).stdout
+    assert told.startswith(
+        'subscription_groups/offers.yaml:3:10: default was "unsubscribed"; "subscribed" would move 2 '
+    )
+    assert 'say why under "acknowledge" in new words: these were there before' in told
+    file.write_text(back.replace("From July on we ask first", "We were wrong"))
     maysend("validate", cwd=project)
+    maysend("evaluate", "--no-audiences", cwd=project)
+    file.write_text(back.replace("acknowledge: From July on we ask first.\n", ""))
+    maysend("validate", cwd=project)
+
+
+def test_no_acknowledgement_takes_a_group_to_another_channel(project: Path, maysend: Run) -> None:
+    """Its answers stay where they were given: whoever left would be in its audiences again."""
+    (project / "channels" / "office.yaml").write_text((project / "channels" / "email.yaml").read_text())
+    file = project / "subscription_groups" / "concerts.yaml"
+    file.write_text(file.read_text().replace("channel: email", "channel: office") + "acknowledge: We moved.\n")
+    told = maysend("validate", cwd=project, code=1).stdout
+    assert 'subscription group "concerts" was on channel "email", and its answers stay there' in told
 
 
 @pytest.mark.parametrize("kind", KINDS)

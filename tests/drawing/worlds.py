@@ -232,18 +232,20 @@ def _fact_on(channel: str, key_kind: str) -> Strategy:
         [("unsubscribed", None), ("subscribed", None), ("unsubscribed", "bounced"), ("unsubscribed", "spam")]
     )
     return st.builds(
-        lambda who, group, said, at: {
+        lambda who, group, said, at, source: {
             "channel": channel,
             "group": group,
             **who,
             "answer": said[0],
             "type": said[1],
             "at": at,
+            "source": source,
         },
         subject,
         groups,
         answer,
         st.sampled_from(STATED),
+        st.sampled_from(["import", "page"]),
     )
 
 

@@ -9,6 +9,9 @@ from .world import Fact, Profile, World
 
 CHANNEL_DEFAULTS = {"email": "subscribed", "sms": "subscribed", "push": "subscribed", OPT_IN: "unsubscribed"}
 
+OWN_CHOICES = ("page", "one_click", "reply", "feedback")
+"""How people say themselves that they leave."""
+
 Events = list[Fact]
 Subject = tuple[str, str]
 """Who answers: ``("address", a)`` or ``("profile", p)``."""
@@ -67,6 +70,8 @@ def _changes(fact: Fact, subject: Subject, answers: Events) -> bool:
     if not later:
         return False
     if own.subscribed != fact.subscribed:
+        return True
+    if not fact.subscribed and fact.source in OWN_CHOICES and own.source not in OWN_CHOICES:
         return True
     groups = {None, *(answer.group for answer in answers)}
     return any(in_force(answers, group) != in_force([*answers, fact], group) for group in groups)

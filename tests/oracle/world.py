@@ -52,6 +52,7 @@ class Fact:
     subscribed: bool
     at: datetime
     type: str | None
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ def _fact(plain: Plain) -> Fact:
         plain["answer"] == "subscribed",
         datetime.fromisoformat(plain["at"]).astimezone(UTC),
         plain.get("type"),
+        plain.get("source", ""),
     )
 
 

@@ -12,8 +12,10 @@ import pytest
 
 from maysend import plugins, tokens
 from maysend.errors import LedgerError
-from maysend.ledger import Ledger, open_ledger
+from maysend.ledger import Ledger, Subject, open_ledger
+from maysend.ledger.erasure import KEY_VARIABLE
 from maysend.web.app import create
+from maysend.web.languages import choose
 from maysend.web.middleware import HEADERS
 from maysend.web.server import load
 from maysend.web.site import open_site
@@ -53,6 +55,25 @@ def test_nobody_is_told_that_nothing_was_saved_where_it_was(
     monkeypatch.setattr("maysend.preferences.Preferences.changing", lambda *_: [])
     told = ask("POST", f"/api/preferences/{token(tmp_path)}", json={"subscribed": False})
     assert (told.status_code, told.json()["error"][:21]) == (503, "the changes are saved")
+
+
+def test_health_says_where_the_key_to_erased_people_is_missing(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody was erased elsewhere: from then on no answer can be read without the key."""
+    assert ask("GET", "/healthz").status_code == 200
+    monkeypatch.setenv(KEY_VARIABLE, "a secret that is never rotated")
+    with open_ledger(f"sqlite:///{tmp_path}/ledger.db", tmp_path) as elsewhere:
+        elsewhere.erase([Subject("email", "profile", "9")])
+    assert ask("GET", "/healthz").status_code == 200
+    monkeypatch.delenv(KEY_VARIABLE)
+    assert (ask("GET", f"/u/{token(tmp_path)}").status_code, ask("GET", "/healthz").status_code) == (503, 503)
+
+
+def test_a_language_tag_of_any_length_costs_next_to_nothing() -> None:
+    assert choose("-".join("a" * 500_000), ["en", "fr"]) == "en"
+    assert choose("x" * 36 + ", fr;q=0.1", ["en", "fr"]) == "fr"
+    assert choose("zh-Hant-CN, hi-IN;q=0.5", ["en", "hi"]) == "hi"
 
 
 def test_what_nobody_foresaw_carries_the_headers_too(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,6 +119,18 @@ def test_a_project_s_templates_style_and_logo_are_taken(tmp_path: Path) -> None:
     )
 
 
+def test_a_renderer_goes_on_with_the_templates_it_has(tmp_path: Path) -> None:
+    """A file that is being written is for the next one, which finds out whether it is whole."""
+    (tmp_path / "pages").mkdir()
+    file = tmp_path / "pages" / "invalid.html"
+    file.write_text("good", "utf-8")
+    ours = renderer(tmp_path)
+    file.write_text("{% if %}", "utf-8")
+    assert ours.render(Page(kind="invalid", language="en")) == "good"
+    with pytest.raises(PluginError, match=r"pages/invalid\.html:1"):
+        renderer(tmp_path)
+
+
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(PluginError, match=r"pages\.logo: gone\.svg cannot be read: No such file or directory"):
         renderer(tmp_path, logo="gone.svg")

@@ -16,7 +16,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import table as sql_table
-from sqlalchemy import update
+from sqlalchemy import text, update
 from sqlalchemy.sql import column
 
 from maysend.documents import Document
@@ -176,8 +176,10 @@ def test_a_closed_ledger_takes_nothing(ledger: Ledger) -> None:
 
 
 def test_groups_are_remembered_until_their_file_acknowledges_a_change(ledger: Ledger) -> None:
-    def group(name: str, default: Any = "subscribed", acknowledge: str | None = None) -> SubscriptionGroup:
-        return SubscriptionGroup(name, name, "", "email", default, True, "public", acknowledge, Document("", None))
+    def group(
+        name: str, default: Any = "subscribed", acknowledge: str | None = None, channel: str = "email"
+    ) -> SubscriptionGroup:
+        return SubscriptionGroup(name, name, "", channel, default, True, "public", acknowledge, Document("", None))
 
     ledger.remember_groups([group("news"), group("offers", "unsubscribed")])
     ledger.remember_groups([group("news", "unsubscribed"), group("offers")])
@@ -186,7 +188,16 @@ def test_groups_are_remembered_until_their_file_acknowledges_a_change(ledger: Le
         "offers": KnownGroup("email", "unsubscribed"),
     }
     ledger.remember_groups([group("news", "unsubscribed", acknowledge="a new law")])
-    assert ledger.known_groups()["news"] == KnownGroup("email", "unsubscribed")
+    assert ledger.known_groups()["news"] == KnownGroup("email", "unsubscribed", "a new law")
+    for changed in (group("news", acknowledge="a new law"), group("news", "unsubscribed", "so be it", channel="sms")):
+        ledger.remember_groups([changed])
+        assert ledger.known_groups()["news"] == KnownGroup("email", "unsubscribed", "a new law")
+    ledger.remember_groups([group("news", "unsubscribed", "reworded")])
+    assert ledger.known_groups()["news"] == KnownGroup("email", "unsubscribed", "reworded")
+    ledger.remember_groups([group("news", acknowledge="reworded")])
+    assert ledger.known_groups()["news"].default == "unsubscribed"
+    ledger.remember_groups([group("news", acknowledge="the law is gone")])
+    assert ledger.known_groups()["news"] == KnownGroup("email", "subscribed", "the law is gone")
 
 
 def test_a_glance_says_what_the_ledger_says(
@@ -205,7 +216,7 @@ def test_a_glance_says_what_the_ledger_says(
 
 
 def test_a_glance_makes_no_ledger(ledger_url: str, tmp_path: Path) -> None:
-    with pytest.raises(LedgerError, match="is missing; run `maysend init`"):
+    with pytest.raises(LedgerError, match="is missing; restore it from a backup"):
         glance.known_groups(ledger_url, tmp_path)
     assert not list(tmp_path.iterdir())
 
@@ -229,9 +240,26 @@ def test_a_newer_ledger_is_refused(ledger: Ledger, ledger_url: str, tmp_path: Pa
 
 
 def test_a_missing_ledger_is_a_problem_and_never_an_empty_one(ledger_url: str, tmp_path: Path) -> None:
-    with pytest.raises(LedgerError, match="is missing; run `maysend init`"):
+    with pytest.raises(LedgerError, match="is missing; restore it from a backup"):
         open_ledger(ledger_url, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_ledger_that_was_emptied_is_none_either(tmp_path: Path) -> None:
+    (tmp_path / "ledger.db").touch()
+    with pytest.raises(LedgerError, match="is empty; restore it from a backup"):
+        open_ledger("sqlite:///ledger.db", tmp_path)
+
+
+def test_a_ledger_from_before_reasons_were_remembered_goes_on(ledger: Ledger, ledger_url: str, tmp_path: Path) -> None:
+    news = SubscriptionGroup("news", "News", "", "email", "subscribed", True, "public", "So.", Document("", None))
+    ledger.remember_groups([news])
+    with stores.writing(ledger._engine) as connection:
+        connection.execute(text("ALTER TABLE known_groups DROP COLUMN acknowledged"))
+        connection.execute(update(sql_table("maysend_schema", column("version_num"))).values(version_num="0002"))
+    with open_ledger(ledger_url, tmp_path) as upgraded:
+        assert upgraded.known_groups() == {"news": KnownGroup("email", "subscribed")}
+    assert glance.known_groups(ledger_url, tmp_path) == {"news": KnownGroup("email", "subscribed")}
 
 
 def test_a_relative_path_starts_at_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,7 @@ def test_status_cases(case: StatusCase) -> None:
                     "answer": "subscribed" if fact.subscribed else "unsubscribed",
                     "at": str(fact.occurred_at),
                     "type": fact.type,
+                    "source": fact.source,
                 }
                 for fact in case.facts
             ],

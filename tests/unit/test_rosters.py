@@ -154,6 +154,14 @@ def test_it_goes_when_somebody_is_erased(root: Path, monkeypatch: pytest.MonkeyP
     assert not list((root / ".maysend").glob("roster*"))
 
 
+def test_a_column_may_have_any_name(tmp_path: Path) -> None:
+    world = {**WORLD, "columns": {**WORLD["columns"], "hash": "text"}}
+    write_project(world, tmp_path)
+    record(world, tmp_path)
+    write_roster(tmp_path)
+    assert uses(tmp_path)
+
+
 @pytest.mark.parametrize("broken", ["", "{}", "[]", '{"format": 1}'])
 def test_a_broken_one_is_not_used(root: Path, broken: str) -> None:
     (root / ".maysend" / "roster.json").write_text(broken, encoding="utf-8")

@@ -25,9 +25,9 @@ def test_in_python(case: StatusCase) -> None:
         named = [("address", fact.address, fact.type), ("profile", fact.profile, None)]
         told = (fact.group or CHANNEL, fact.subscribed, int(fact.occurred_at.timestamp() * 1_000_000))
         heard = [(standings[fact.channel, level, who], kind) for level, who, kind in named if who]
-        recorded.append(any(standing.hears(*told, kind) for standing, kind in heard))
+        recorded.append(any(standing.hears(*told, kind, source=fact.source) for standing, kind in heard))
         for standing, kind in heard if recorded[-1] else []:
-            standing.apply(*told, kind)
+            standing.apply(*told, kind, source=fact.source)
     assert tuple(recorded) == case.recorded
     for profile, address in case.profiles.items():
         shown: dict[str, object] = {}

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from ..errors import SourceError, did_you_mean
@@ -40,14 +42,19 @@ def read_header(files: Iterable[str]) -> Header:
     return header
 
 
-def _header(file: str) -> Header:
-    opened = gzip.open if file.endswith(".gz") else open
+@contextmanager
+def opened(file: str) -> Iterator[tuple[Header, Iterator[list[str]]]]:
+    """A file's header, and its rows as they come; the file is read once, so that it may be a pipe.
+
+    Raises SourceError where it cannot be read, is not CSV, names no columns or one twice.
+    """
+    open_text = gzip.open if file.endswith(".gz") else open
     try:
-        with opened(Path(file), "rt", encoding="utf-8-sig", newline="") as lines:
+        with open_text(Path(file), "rt", encoding="utf-8-sig", newline="") as lines:
             line = lines.readline()
             delimiter = "\t" if file.endswith(".tsv") else max(_DELIMITERS, key=line.count)
-            lines.seek(0)
-            names = tuple(next(csv.reader(lines, delimiter=delimiter, strict=True), ()))
+            rows = csv.reader(chain([line], lines), delimiter=delimiter, strict=True)
+            yield Header(delimiter, _names(file, next(rows, []))), rows
     except OSError as error:
         raise SourceError(f"{file}: cannot be read: {error.strerror or error}") from None
     except EOFError:
@@ -55,20 +62,28 @@ def _header(file: str) -> Header:
     except UnicodeDecodeError as error:
         raise SourceError(f"{file}: is not UTF-8 text ({error.reason}); save it as UTF-8") from None
     except csv.Error as error:
-        raise SourceError(f"{file}:1: is not CSV: {error}") from None
+        raise SourceError(f"{file}:{rows.line_num}: is not CSV: {error}") from None
+
+
+def _header(file: str) -> Header:
+    with opened(file) as (header, _):
+        return header
+
+
+def _names(file: str, names: list[str]) -> tuple[str, ...]:
     if not any(names):
         raise SourceError(f"{file}: is empty; its first line must name the columns")
     for place, name in enumerate(names):
         if name in names[:place]:
             raise SourceError(f'{file}: has two columns named "{name}"')
-    return Header(delimiter, names)
+    return tuple(names)
 
 
 def _difference(header: Header, found: Header) -> str:
     """What the second header has otherwise, up to the name of the first's file."""
     for name in header.names:
         if name not in found.names:
-            return f'has no column "{name}"{did_you_mean(name, found.names)}, unlike'
+            return f'has no column "{name}"{did_you_mean(name, found.names, few="it has")}, unlike'
     for name in found.names:
         if name not in header.names:
             return f'has a column "{name}", unlike'

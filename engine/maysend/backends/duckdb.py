@@ -19,10 +19,10 @@ import duckdb
 from sqlglot import exp
 
 from ..columns import NUMBERS, Table
-from ..errors import OutputError, SourceError
+from ..errors import MaysendError, OutputError, SourceError
 from ..model import Source
 from .csv_files import is_csv, read_header
-from .duckdb_columns import DECLARED, table_of
+from .duckdb_columns import DECLARED, table_of, texts_of
 from .duckdb_statements import AS_WRITTEN, STATEMENTS, attach, copied, identifier, projected, temporary
 from .failures import converted_column, line
 from .queries import read_paths, read_query
@@ -32,6 +32,7 @@ VERSION = duckdb.__version__
 _JSON = (".json", ".jsonl", ".ndjson", ".json.gz")
 _NULL = "\\N"
 _PARQUET = {"compression": "zstd"}
+_CSV: Mapping[str, Any] = {"auto_detect": False, "quotechar": '"', "escapechar": '"'}
 _ROWS = "rows"
 
 
@@ -74,10 +75,12 @@ class DuckDB:
             missing = [column for column in source.columns if column not in relation.columns]
             if missing:
                 raise SourceError(f'{source.location}: has no column "{missing[0]}", which "columns" declares')
-            if source.columns:
-                relation = relation.project(", ".join(projected(name, source.columns) for name in relation.columns))
+            if declared := {**texts_of(relation), **source.columns}:
+                relation = relation.project(", ".join(projected(name, declared) for name in relation.columns))
             relation.create_view(name, replace=True)
             return table_of(relation)
+        except duckdb.OutOfMemoryException as error:
+            raise self._error(error) from None
         except duckdb.Error as error:
             text = str(error)
             if "No files found" in text or "No such file" in text:
@@ -159,7 +162,7 @@ class DuckDB:
         try:
             self._connection.execute(attach(file, name).sql("duckdb"))
         except duckdb.Error as error:
-            raise OutputError(f"{file.name}: cannot be written: {line(str(error)).rpartition(': ')[2]}") from None
+            raise self._unwritten(file, error) from None
         try:
             yield
         finally:
@@ -177,15 +180,14 @@ class DuckDB:
 
     def stream(self, query: exp.Query) -> Iterator[tuple[Any, ...]]:
         """A query's rows as they come; to be read before the next query is run."""
-        return _fetched(self._run(query))
+        return self._fetched(self._run(query))
 
     def view(self, name: str, query: exp.Query) -> None:
         """Give a query a name."""
         self._run(temporary("VIEW", name, query))
 
     def rows(self, query: exp.Query) -> list[tuple[Any, ...]]:
-        rows: list[tuple[Any, ...]] = self._run(query).fetchall()
-        return rows
+        return list(self.stream(query))
 
     def in_order(self, name: str, column: str) -> bool:
         """Whether every value of a column is greater than the one read before it; then each is there once."""
@@ -207,11 +209,9 @@ class DuckDB:
                 str(file),
                 header=False,
                 columns=dict(columns),
-                auto_detect=False,
-                quotechar='"',
-                escapechar='"',
                 delimiter=",",
                 na_values=_NULL,
+                **_CSV,
             )
             relation.create_view("landing", replace=True)
             self.create(name, exp.select("*").from_("landing"))
@@ -265,10 +265,7 @@ class DuckDB:
                 else:
                     self._connection.execute(copied(query, file, {"format": "parquet", **parquet}).sql("duckdb"))
         except duckdb.Error as error:
-            if str(file) in str(error):
-                reason = line(str(error)).rpartition(": ")[2]
-                raise OutputError(f"{file.name}: cannot be written: {reason}") from None
-            raise self._error(error) from None
+            raise self._unwritten(file, error) from None
 
     def keep(self, query: exp.Query, file: Path) -> int:
         """Write a query's rows to a file that ``open_kept`` reads, in the query's order; how many there are.
@@ -297,7 +294,7 @@ class DuckDB:
             cursor = self._connection.cursor()
             relation = cursor.read_parquet(str(path))
             relation.create_view("reading", replace=True)
-            return list(relation.columns), _fetched(cursor.execute(exp.select("*").from_("reading").sql("duckdb")))
+            return list(relation.columns), self._fetched(cursor.execute(exp.select("*").from_("reading").sql("duckdb")))
         except duckdb.Error as error:
             raise SourceError(self._located(line(str(error)), Source(str(path), str(path)))) from None
 
@@ -309,11 +306,9 @@ class DuckDB:
                 path,
                 header=True,
                 columns={name: DECLARED[source.columns.get(name, "text")] for name in header.names},
-                auto_detect=False,
                 delimiter=header.delimiter,
-                quotechar='"',
-                escapechar='"',
                 strict_mode=True,
+                **_CSV,
             )
         if path.endswith(".sql"):
             return self._connection.sql(read_query(source).sql("duckdb"))
@@ -334,10 +329,7 @@ class DuckDB:
 
     def _stamps(self, source: Source) -> Sequence[object]:
         """What tells a file from a later one of the same name."""
-        found = []
-        for file in self._files(source):
-            found.append(stamp_of(file, source.location))
-        return found
+        return [stamp_of(file, source.location) for file in self._files(source)]
 
     def check_columns(self, source: Source, files: Sequence[str]) -> None:
         """The Parquet files of a source have the same columns, of types that compare alike.
@@ -366,15 +358,28 @@ class DuckDB:
         except duckdb.Error as error:
             raise self._error(error) from None
 
-    def _error(self, error: duckdb.Error) -> SourceError:
+    def _fetched(self, result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+        try:
+            while rows := result.fetchmany(10_000):
+                yield from rows
+        except duckdb.Error as error:
+            raise self._error(error) from None
+
+    def _error(self, error: duckdb.Error) -> MaysendError:
+        text, said = str(error), line(str(error))
+        if isinstance(error, duckdb.OutOfMemoryException):
+            return MaysendError(said)
         self.check_sources()
-        text = str(error)
         sources = [source for source, _ in self._opened.values()]
-        said = line(text)
         if column := converted_column(text):
             declaring = [source.location for source in sources if column in source.columns]
             said = f"{' or '.join(dict.fromkeys(declaring)) or 'a source'}: {said}"
         return SourceError(self._located(said, *sources))
+
+    def _unwritten(self, file: Path, error: duckdb.Error) -> MaysendError:
+        if str(file) not in str(error):
+            return self._error(error)
+        return OutputError(f"{file.name}: cannot be written: {line(str(error)).rpartition(': ')[2]}")
 
     def _located(self, said: str, *sources: Source) -> str:
         """A message with the sources' files as declared, and not by their absolute paths."""
@@ -391,8 +396,3 @@ def stamp_of(file: str, location: str) -> tuple[object, ...]:
     except OSError as error:
         raise SourceError(f"{location}: {file} cannot be read: {error.strerror}") from None
     return os.path.realpath(file), stat.st_ino, stat.st_size, stat.st_mtime_ns
-
-
-def _fetched(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
-    while rows := result.fetchmany(10_000):
-        yield from rows

@@ -9,6 +9,8 @@ import duckdb
 
 from ..columns import ColumnType, Kind
 
+_TEXTS = {"UUID": "text", "UUID[]": "list of text"}
+"""Types that are text to people, but cannot be compared with a text that is none of theirs."""
 _KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(
         ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
@@ -17,7 +19,6 @@ _KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("FLOAT", "DOUBLE"), "float"),
     **dict.fromkeys(("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"), "timestamp"),
     "VARCHAR": "text",
-    "UUID": "text",
     "BOOLEAN": "boolean",
     "DATE": "date",
     "TIMESTAMP WITH TIME ZONE": "instant",
@@ -35,6 +36,12 @@ DECLARED: Mapping[str, str] = {
     "list of integer": "BIGINT[]",
     "list of number": "DOUBLE[]",
 }
+
+
+def texts_of(relation: duckdb.DuckDBPyRelation) -> dict[str, str]:
+    """The columns that must become text to be compared with any, as if their types were declared."""
+    types = zip(relation.columns, map(str, relation.types), strict=True)
+    return {name: _TEXTS[type_] for name, type_ in types if type_ in _TEXTS}
 
 
 def table_of(relation: duckdb.DuckDBPyRelation) -> dict[str, ColumnType]:

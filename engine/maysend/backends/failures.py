@@ -14,12 +14,20 @@ _DECLARED = {
     "BIGINT[]": "list of integer",
     "DOUBLE[]": "list of number",
 }
+_CUT_OFF = "{}: is not a whole Parquet file; was it cut off?"
+_NOT_PARQUET = (
+    "{}: is not a Parquet file; others are read by their endings: "
+    ".csv, .csv.gz, .tsv, .json, .jsonl, .ndjson, .json.gz, .sql"
+)
 _FILES = (
-    (r"No magic bytes found at end of file ['\"](.+?)['\"]", "{}: is not a whole Parquet file; was it cut off?"),
-    (r"File ['\"](.+?)['\"] too small to be a Parquet file", "{}: is not a whole Parquet file; was it cut off?"),
+    (r"No magic bytes found at end of file ['\"](.+?\.parquet)['\"]", _CUT_OFF),
+    (r"File ['\"](.+?\.parquet)['\"] too small to be a Parquet file", _CUT_OFF),
+    (r"No magic bytes found at end of file ['\"](.+?)['\"]", _NOT_PARQUET),
+    (r"File ['\"](.+?)['\"] too small to be a Parquet file", _NOT_PARQUET),
     (r'Malformed JSON in file "(.+?)", at byte \d+ in [a-z/]+ (\d+): (.+)', "{}:{}: is not JSON: {}"),
     (r"Failed to read file \"(.+?)\": (.+)", "{}: is broken: {}"),
 )
+_MEMORY = re.compile(r"^Out of Memory Error: .*?(?:/([0-9.]+ [A-Za-z]+) used\)|$)", re.MULTILINE)
 
 
 def line(text: str) -> str:
@@ -27,6 +35,8 @@ def line(text: str) -> str:
     if found := re.search(r"CSV Error on Line: (\d+)", text):
         file = re.search(r"^ *file = (.+)$", text, re.MULTILINE)
         return f"{file[1] if file else 'a CSV file'}:{found[1]}: {_of_csv(text)}"
+    if found := _MEMORY.search(text):
+        return f"{found[1] or 'What there is'} of memory is too little for this run; --memory gives it more"
     for pattern, said in _FILES:
         if found := re.search(pattern, text):
             return " ".join(said.format(*found.groups()).split())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..columns import DECLARED, LEDGER_COLUMNS, LEDGER_EVENT, NUMBERS, TIMES, Catalog, ColumnType, Kind, Table
+from ..columns import DECLARED, KEYS, LEDGER_COLUMNS, LEDGER_EVENT, NUMBERS, TIMES, Catalog, ColumnType, Kind, Table
 from ..documents import Document
 from ..errors import Problem, did_you_mean
 from ..events import Default
@@ -14,7 +14,6 @@ from ..model import EventTable, Project, Source, SubscriptionGroup
 from ..moments import Clock
 from ..where import Condition, Did, Interest, Near, Operand, Path, Property, leaves
 
-_KEYS: frozenset[Kind] = frozenset(("integer", "text"))
 _TEXT: frozenset[Kind] = frozenset(("text",))
 
 
@@ -25,6 +24,8 @@ class KnownGroup(Protocol):
     def channel(self) -> str: ...
     @property
     def default(self) -> Default: ...
+    @property
+    def acknowledged(self) -> str | None: ...
 
 
 def problems(project: Project, catalog: Catalog, clock: Clock) -> list[Problem]:
@@ -69,16 +70,18 @@ def memory_problems(
 
 
 def _changes(group: SubscriptionGroup, known: KnownGroup, moved: Callable[[str], int | None]) -> Iterator[Problem]:
-    if group.acknowledge:
-        return
     if group.channel != known.channel:
         message = f'was on channel "{known.channel}", and its answers stay there; archive it and declare a new group'
         yield group.document.problem(("channel",), f'subscription group "{group.name}" {message}')
-    elif group.default != known.default:
+    elif group.default != known.default and not group.means_change(known.acknowledged):
         number = moved(group.name)
         people = "everybody" if number is None else "1 person" if number == 1 else f"{number:,} people"
         message = f'default was "{known.default}"; "{group.default}" would move {people} who never answered'
-        yield group.document.problem(("default",), f'{message}; if that is meant, add "acknowledge: <why>"')
+        if group.acknowledge:
+            wanted = 'say why under "acknowledge" in new words: these were there before'
+        else:
+            wanted = 'add "acknowledge: <why>"'
+        yield group.document.problem(("default",), f"{message}; if that is meant, {wanted}")
 
 
 def _declared(source: Source) -> Table:
@@ -118,22 +121,22 @@ class _Pass:
         project, document = self.project, self.project.document
         if (profiles := self.catalog.profiles) is not None:
             place = _Place(document, ("profiles",), profiles, project.profiles.source.location, project.profiles.source)
-            yield from self._kept(place, ("key",), project.profiles.key, _KEYS, "an integer or text")
+            yield from self._kept(place, ("key",), project.profiles.key, KEYS, "an integer or text")
             yield from self._declarations(place, project.profiles.source)
             for channel in project.channels.values():
                 place = _Place(
                     channel.document, (), profiles, project.profiles.source.location, project.profiles.source
                 )
-                yield from self._kept(place, ("address",), channel.address, _KEYS, "text")
+                yield from self._kept(place, ("address",), channel.address, KEYS, "text")
         for name, event in project.events.items():
             if (table := self.catalog.events.get(name)) is not None:
                 place = _Place(document, ("events", name), table, event.source.location, event.source)
-                yield from self._kept(place, ("profile",), event.profile, _KEYS, "an integer or text")
+                yield from self._kept(place, ("profile",), event.profile, KEYS, "an integer or text")
                 yield from self._kept(place, ("at",), event.at, TIMES, "a date or timestamp")
                 yield from self._declarations(place, event.source)
         if (sends := project.sends) and (table := self.catalog.sends) is not None:
             place = _Place(document, ("sends",), table, sends.source.location, sends.source)
-            yield from self._kept(place, ("profile",), sends.profile, _KEYS, "an integer or text")
+            yield from self._kept(place, ("profile",), sends.profile, KEYS, "an integer or text")
             yield from self._kept(place, ("channel",), sends.channel, _TEXT, "text")
             yield from self._kept(place, ("at",), sends.at, TIMES, "a date or timestamp")
             yield from self._declarations(place, sends.source)
@@ -172,7 +175,7 @@ class _Pass:
         return found
 
     def _missing(self, place: _Place, column: str) -> str:
-        return f'{place.name} has no column "{column}"{did_you_mean(column, place.table)}'
+        return f'{place.name} has no column "{column}"{did_you_mean(column, place.table, few="it has")}'
 
     def _condition(self, document: Document, condition: Condition) -> Iterator[Problem]:
         for leaf in leaves(condition):

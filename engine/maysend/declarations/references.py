@@ -9,7 +9,7 @@ from pathlib import Path as Directory
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ..columns import LEDGER_EVENT
+from ..columns import AUDIENCE_COLUMNS, LEDGER_EVENT
 from ..documents import Document
 from ..errors import Problem, did_you_mean
 from ..model import Campaign, Project, Segment
@@ -109,10 +109,10 @@ def _settings(declared: Declared, document: Document) -> Iterator[Problem]:
     for name in data.get("replies", ()):
         yield from declared.unknown("channel", document, ("replies", name), name)
     yield from _guards(document)
-    if LEDGER_EVENT in data.get("events", {}):
-        yield document.problem(
-            ("events", LEDGER_EVENT), f'"{LEDGER_EVENT}" comes from the ledger; name this event otherwise', key=True
-        )
+    if (key := data.get("profiles", {}).get("key", "")).lower() in AUDIENCE_COLUMNS:
+        message = f'"{key}" is the name of another column of every audience; give the key another, as a .sql source can'
+        yield document.problem(("profiles", "key"), message)
+    yield from _event_names(document, data.get("events", {}))
     yield from _control_groups(document, data.get("control_groups", {}))
     limit = data.get("limits", {}).get("active_groups", DEFAULT_ACTIVE_GROUPS)
     groups = declared.documents["subscription_group"].values()
@@ -122,6 +122,22 @@ def _settings(declared: Declared, document: Document) -> Iterator[Problem]:
             place,
             f"{active} subscription groups are active, and limits.active_groups is {limit}; archive one to make room",
         )
+
+
+def _event_names(document: Document, events: Iterable[str]) -> Iterator[Problem]:
+    """Names of tables do not tell capitals apart, and so no two events may be told apart by them alone."""
+    taken = {LEDGER_EVENT.lower(): LEDGER_EVENT}
+    for name in events:
+        other = taken.setdefault(name.lower(), name)
+        if other == LEDGER_EVENT:
+            message = f'"{LEDGER_EVENT}" comes from the ledger; name this event otherwise'
+        elif other != name:
+            message = f'"{name}" and "{other}" differ in capitals alone; name one of them otherwise'
+        elif not name:
+            message = "this event has no name"
+        else:
+            continue
+        yield document.problem(("events", name), message, key=True)
 
 
 def _sink_name(sink: Mapping[str, Any]) -> str:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from .cursors import Cursors as Cursors
     from .cursors import DeadLetter as DeadLetter
     from .glance import KnownGroup as KnownGroup
-    from .ledger import LONGEST_SUBJECT as LONGEST_SUBJECT
     from .ledger import AnswerRow as AnswerRow
     from .ledger import Ledger as Ledger
     from .ledger import Mark as Mark
@@ -33,7 +32,6 @@ _HOMES = {
     "cursors": ("Cursor", "Cursors", "DeadLetter"),
     "glance": ("KnownGroup",),
     "ledger": (
-        "LONGEST_SUBJECT",
         "AnswerRow",
         "Ledger",
         "Mark",

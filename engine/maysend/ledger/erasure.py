@@ -13,18 +13,16 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, or_, select, union, update
 
 from ..errors import LedgerError
-from ..events import Fact, microseconds
+from ..events import ERASURE, Fact, microseconds
 from ..status import CHANNEL, Standing
 from . import statements
 from .standings import Subject, subjects_of
 from .tables import cursors, dead_letters, events, status, tombstones
 
 KEY_VARIABLE = "MAYSEND_ERASURE_KEY"
-SOURCE = "erasure"
-"""The source of the answer that a tombstone is."""
 
 _AT_ONCE = 500
 _FORGOTTEN = "erased with the person it was about"
@@ -77,7 +75,7 @@ class Tombstones:
             standing = standings[subject]
             own = standing.answers.get(CHANNEL)
             if own is None or own.yields_to(False, at):
-                standing.apply(CHANNEL, False, at, source=SOURCE)
+                standing.apply(CHANNEL, False, at, source=ERASURE)
         return erased
 
 
@@ -131,6 +129,17 @@ def addresses_of(connection: Connection, profile: str) -> set[Subject]:
     """The addresses that events name together with a profile."""
     query = select(events.c.channel, events.c.address).where(events.c.profile == profile, events.c.address.is_not(None))
     return {Subject(channel, "address", address) for channel, address in connection.execute(query.distinct())}
+
+
+def known_elsewhere(connection: Connection, subjects: Iterable[Subject]) -> set[Subject]:
+    """The same people on every channel that the ledger knows them on, whether it is still declared or not."""
+    found: set[Subject] = set()
+    for level, value in {(subject.level, subject.value) for subject in subjects}:
+        named = select(events.c.channel).where(events.c[level] == value)
+        answered = select(status.c.channel).where(status.c.subject == value, status.c.level == level)
+        channels = connection.execute(union(named, answered)).scalars()
+        found |= {Subject(channel, level, value) for channel in channels}
+    return found
 
 
 def newest(connection: Connection) -> int:

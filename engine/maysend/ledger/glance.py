@@ -10,17 +10,18 @@ from urllib.parse import quote
 
 from ..events import Default
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 """The newest migration: what a database must be at to be used."""
 
 _FILE = "sqlite:///"
 
 
 class KnownGroup(NamedTuple):
-    """What the ledger remembers of a group that was once declared."""
+    """What the ledger remembers of a group; ``acknowledged`` is what its file last said of a change of its default."""
 
     channel: str
     default: Default
+    acknowledged: str | None = None
 
 
 def known_groups(url: str, root: Path) -> dict[str, KnownGroup]:
@@ -43,7 +44,9 @@ def _glance(file: Path) -> dict[str, KnownGroup] | None:
         with closing(sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True)) as connection:
             at = connection.execute("SELECT version_num FROM maysend_schema").fetchall()
             erased = connection.execute("SELECT 1 FROM tombstones LIMIT 1").fetchone()
-            groups = connection.execute("SELECT name, channel, default_status FROM known_groups").fetchall()
+            groups = connection.execute(
+                "SELECT name, channel, default_status, acknowledged FROM known_groups"
+            ).fetchall()
     except sqlite3.Error:
         return None
     return None if at != [(SCHEMA,)] or erased else {name: KnownGroup(*said) for name, *said in groups}

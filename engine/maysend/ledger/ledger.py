@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, Self
 from sqlalchemy import Connection, Engine, delete, func, insert, select, tuple_
 
 from ..errors import LedgerError
-from ..events import ChannelUnsubscribed, Fact
+from ..events import LONGEST_SUBJECT, ChannelUnsubscribed, Fact
 from ..model import SubscriptionGroup
 from ..status import CHANNEL, Standing
 from . import chain, erasure, recording, stores
@@ -28,9 +28,6 @@ from .tables import EventRow, events, known_groups, status
 from .tally import Tally, tally
 from .verification import Proof, verify
 from .writer import Writer
-
-LONGEST_SUBJECT = 512
-"""Characters of the longest address or key that is recorded; an e-mail address has at most 254 (RFC 5321)."""
 
 _PAGE = 10_000
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -209,7 +206,8 @@ class Ledger:
     def erase(self, subjects: Iterable[Subject]) -> int:
         """Erase people: their values leave every event, and a tombstone keeps their no to each channel.
 
-        A profile takes the addresses with it that events name beside it. Returns how many events named them; the chain
+        A profile takes the addresses with it that events name beside it, and everybody is erased on every channel that
+        the ledger knows them on. Returns how many events named them; the chain
         of events still verifies. Raises LedgerError without ``MAYSEND_ERASURE_KEY``.
         """
         people = set(subjects)
@@ -217,6 +215,7 @@ class Ledger:
             with stores.writing(self._engine) as connection:
                 for profile in {subject.value for subject in people if subject.level == "profile"}:
                     people |= erasure.addresses_of(connection, profile)
+                people |= erasure.known_elsewhere(connection, people)
                 named = erasure.erase(connection, sorted(people), time.time_ns() // 1000)
             stores.forget(self._engine)
         return named
@@ -250,19 +249,26 @@ class Ledger:
     def known_groups(self) -> dict[str, KnownGroup]:
         """Every group the ledger has ever seen declared, by name."""
         with stores.clear_errors(self._engine), self._engine.connect() as connection:
-            return {
-                name: KnownGroup(channel, default)
-                for name, channel, default in connection.execute(select(known_groups))
-            }
+            return {name: KnownGroup(*remembered) for name, *remembered in connection.execute(select(known_groups))}
 
     def remember_groups(self, groups: Iterable[SubscriptionGroup]) -> None:
-        """Take in groups not seen before, and the defaults of those whose file acknowledges the change."""
+        """Take in groups not seen before, the defaults of those whose file acknowledges the change, and its words."""
         known = self.known_groups()
+
+        def is_news(group: SubscriptionGroup, before: KnownGroup) -> bool:
+            if group.channel != before.channel or group.acknowledge == before.acknowledged:
+                return False
+            return group.default == before.default or group.means_change(before.acknowledged)
+
         changed = [
-            {"name": group.name, "channel": group.channel, "default_status": group.default}
+            {
+                "name": group.name,
+                "channel": group.channel,
+                "default_status": group.default,
+                "acknowledged": group.acknowledge,
+            }
             for group in groups
-            if group.name not in known
-            or (group.acknowledge and known[group.name] != KnownGroup(group.channel, group.default))
+            if group.name not in known or is_news(group, known[group.name])
         ]
         if not changed:
             return

@@ -16,7 +16,6 @@ from ..events import OWN_CHOICES, ChannelUnsubscribed, Fact, from_microseconds, 
 from ..status import CHANNEL, Standing
 from . import statements
 from .chain import SALT_BYTES, START, digest, link
-from .erasure import SOURCE as ERASURE
 from .erasure import Tombstones, without_erased
 from .standings import Subject, load, save, standing_of, subjects_of
 from .tables import ERASABLE, EventRow, events
@@ -122,7 +121,7 @@ def _is_own_no(standing: Standing, fact: Fact, now: int) -> bool:
     """Whether a yes would overturn a no of the person's own, or what erasing them has left of it."""
     group = fact.group or CHANNEL
     at = now if fact.occurred_at is None else microseconds(fact.occurred_at)
-    return standing.hears(group, True, at) and any(no.source in (*OWN_CHOICES, ERASURE) for no in standing.noes(group))
+    return standing.hears(group, True, at) and any(no.source in OWN_CHOICES for no in standing.noes(group))
 
 
 def _hear(fact: Fact, subjects: Iterable[Subject], standings: Mapping[Subject, Standing], now: int) -> int | None:
@@ -135,7 +134,7 @@ def _hear(fact: Fact, subjects: Iterable[Subject], standings: Mapping[Subject, S
     else:
         at = microseconds(fact.occurred_at)
     for standing, kind in named:
-        if standing.hears(group, fact.subscribed, at, kind):
+        if standing.hears(group, fact.subscribed, at, kind, source=fact.source):
             break
     else:
         return None

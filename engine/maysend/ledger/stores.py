@@ -48,6 +48,8 @@ _LOCK = 0x6D617973  # "mays"
 _PLAIN: Mapping[type, Callable[[Any], Any]] = {type(None): lambda value: value, bool: int, bytes: bytes}
 """What SQLite's driver takes as it is, but only after a long search for an adapter, unless there is one."""
 
+_ADVICE = "restore it from a backup, or, where nobody has answered yet, run `maysend init`"
+
 T = TypeVar("T")
 _FIXED = (
     (3, 44, 6),
@@ -102,7 +104,8 @@ def prepare(engine: Engine, *, create: bool) -> None:
     if strangers:
         raise LedgerError(f"ledger {name_of(engine)}: is another program's database; name another file")
     if not found and not create:
-        raise LedgerMissingError(f"ledger {name_of(engine)}: is missing; run `maysend init`")
+        is_file = engine.dialect.name == "sqlite"
+        raise LedgerMissingError(f"ledger {name_of(engine)}: {'is empty' if is_file else 'is missing'}; {_ADVICE}")
     if found and found > SCHEMA:
         raise LedgerError(
             f"ledger {name_of(engine)}: is at schema {found}, newer than this maysend ({SCHEMA}); upgrade maysend"
@@ -185,7 +188,7 @@ def _sqlite_file(url: URL, root: Path, *, create: bool) -> Path:
         raise LedgerError("ledger: needs a file, as in sqlite:///.maysend/ledger.db")
     file = root / url.database
     if not create and not file.exists():
-        raise LedgerMissingError(f"ledger {file}: is missing; run `maysend init`")
+        raise LedgerMissingError(f"ledger {file}: is missing; {_ADVICE}")
     try:
         if create:
             file.parent.mkdir(parents=True, exist_ok=True)

@@ -128,6 +128,7 @@ known_groups = Table(
     Column("name", Text, primary_key=True),
     Column("channel", Text, nullable=False),
     Column("default_status", Text, nullable=False),
+    Column("acknowledged", Text),
 )
 
 tombstones = Table(

@@ -14,6 +14,7 @@ from sqlglot import exp
 
 from .. import draws, status
 from ..addresses import normalized
+from ..columns import HASH as HASH
 from ..columns import LEDGER_EVENT, Catalog, ColumnType, Kind, Table
 from ..conditions import Aggregate, Typed
 from ..errors import SourceError
@@ -26,7 +27,6 @@ from .standings import Standing
 from .tables import event_table
 
 E = exp.Expr
-HASH = "hash of key"
 TRUTH, WORD = ColumnType("boolean"), ColumnType("other")
 
 

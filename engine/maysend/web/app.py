@@ -94,7 +94,9 @@ async def _show_no_icon(_: Request) -> Response:
 
 async def _show_health(request: Request) -> Response:
     """Whether answers can be read from the ledger, and which declarations are served."""
-    await run_in_threadpool(request.app.state.ledger.last_seq)
+    ledger: Ledger = request.app.state.ledger
+    await run_in_threadpool(ledger.last_seq)
+    await run_in_threadpool(ledger.has_erased)  # once somebody was erased, no answer is read without a key
     site: Site = request.app.state.site
     return JSONResponse({"status": "ok", "revision": site.project.revision})
 

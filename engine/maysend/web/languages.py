@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 _MOST = 50
+_LONGEST = 35
+"""Characters of the longest language tag that is looked at (RFC 5646, section 4.4.1)."""
 
 
 def choose(accepted: str, offered: Sequence[str]) -> str:
@@ -26,6 +28,6 @@ def _by_quality(accepted: str) -> list[str]:
             quality = float(parameters.strip().removeprefix("q=") or 1)
         except ValueError:
             quality = 0.0
-        if language and 0 < quality <= 1:
+        if 0 < len(language) <= _LONGEST and 0 < quality <= 1:
             weighed.append((-quality, len(weighed), language.strip()))
     return [language for _, _, language in sorted(weighed)]

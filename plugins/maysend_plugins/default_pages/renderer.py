@@ -53,8 +53,14 @@ class TemplateRenderer:
     def __init__(self, settings: PageSettings) -> None:
         ours = PackageLoader(__package__)
         loader = ChoiceLoader([FileSystemLoader(settings.root / "pages"), ours, PrefixLoader({"default": ours})])
+        # A changed template is for the next renderer, which tries it out: this one goes on with those it has.
         self._environment = Environment(
-            loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+            loader=loader,
+            autoescape=True,
+            auto_reload=False,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
         )
         self._catalogues = catalogues.load()
         self._environment.globals |= {"_": self._translate, "title": settings.title}
