@@ -7,6 +7,7 @@ or asks for nothing any more, so a pass says that nothing was seen.
 from __future__ import annotations
 
 import http.client
+import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ def check_link(url: str) -> Iterator[Check]:
 def check_message(content: bytes) -> tuple[str | None, list[Check]]:
     """The one-click link in an e-mail's headers, and whether they are as RFC 2369 and RFC 8058 want them."""
     message = message_from_bytes(content, policy=policy.default)
-    links = [part.strip().strip("<>") for part in str(message.get("List-Unsubscribe", "")).split(",")]
+    links = re.findall(r"<([^>]*)>", str(message.get("List-Unsubscribe", "")))
     found = [link for link in links if link.lower().startswith("https://")]
     post = str(message.get("List-Unsubscribe-Post", "missing"))
     signatures = [_signed(signature) for signature in message.get_all("DKIM-Signature", [])]
@@ -107,6 +108,15 @@ def follow(url: str) -> Answer:
     return answer
 
 
+def is_link(url: str) -> bool:
+    """Whether a text is a link that ``check_link`` can look at."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def request(method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Answer:
     """One request, with no cookie and no redirect followed. Raises MaysendError where no answer comes."""
     parts = _parts(url)
@@ -124,13 +134,9 @@ def request(method: str, url: str, body: bytes | None = None, headers: Mapping[s
 
 def _parts(url: str) -> SplitResult:
     """A link taken apart. Raises MaysendError where it is none."""
-    try:
-        parts = urlsplit(url)
-        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
-            return parts
-    except ValueError:
-        pass
-    raise MaysendError(f"{url}: is not a link; give one that starts with https://")
+    if not is_link(url):
+        raise MaysendError(f"{url}: is not a link")
+    return urlsplit(url)
 
 
 def _connect(scheme: str, host: str, port: int | None) -> http.client.HTTPConnection:
@@ -174,11 +180,20 @@ def _headers(page: Answer) -> Iterator[Check]:
 
 
 def _foreign(url: str) -> Iterator[Check]:
-    """A link that nobody was sent: the last letter of the longest part is another one."""
-    longest = max(urlsplit(url).path.split("/") + urlsplit(url).query.replace("=", "&").split("&"), key=len)
-    middle = len(longest) // 2
-    letter = "A" if longest[middle : middle + 1] != "A" else "B"
-    foreign = request("GET", url.replace(longest, longest[:middle] + letter + longest[middle + 1 :]))
+    """A link that nobody was sent: a letter in the middle of what says who is another one."""
+    parts = urlsplit(url)
+    told = f"{parts.path}?{parts.query}"
+    # A path's words have no digits, and so the longest part that has one says who; where none has, the last part does.
+    places = list(re.finditer(r"(?<=[/=])[^/?&=]+", told))
+    numbered = [place for place in places if re.search(r"\d", place[0])]
+    who = max(numbered, key=lambda place: len(place[0])) if numbered else places[-1] if places else None
+    if who is None:
+        yield Check("a changed link is refused", passed=False, detail="the link does not say whom it is for")
+        return
+    middle = (who.start() + who.end()) // 2
+    letter = "A" if told[middle] != "A" else "B"
+    path, _, query = f"{told[:middle]}{letter}{told[middle + 1 :]}".partition("?")
+    foreign = request("GET", parts._replace(path=path, query=query).geturl())
     yield Check("a changed link is refused", 400 <= foreign.status < 500, f"status {foreign.status}")
 
 

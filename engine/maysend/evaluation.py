@@ -90,7 +90,7 @@ def sizes_before(directory: Path) -> dict[str, int]:
     manifest = output.manifest_in(directory)
     if not manifest or manifest.get("replay"):
         return {}
-    sizes = {one["name"]: one["included"] if "file" in one else one.get("before") for one in manifest["campaigns"]}
+    sizes = {one["name"]: one.get("included" if "file" in one else "before") for one in manifest["campaigns"]}
     return {name: size for name, size in sizes.items() if size is not None}
 
 

@@ -16,7 +16,7 @@ from . import documents
 from .declarations import references
 from .declarations.shapes import Shapes
 from .documents import Document
-from .errors import InvalidProjectError, MaysendError, Problem, did_you_mean
+from .errors import InvalidProjectError, MaysendError, Problem, UnknownNameError, did_you_mean
 from .garbage import seldom_collecting
 from .model import Project
 from .plugins import Plugins
@@ -57,11 +57,11 @@ class Given:
 def find(start: Path, *, upward: bool) -> Path:
     """The directory of the nearest ``project.yaml``: ``start`` itself, or with ``upward`` the first above it.
 
-    Raises MaysendError where there is none.
+    Raises MaysendError where there is none, and UnknownNameError where ``start`` is no directory.
     """
     here = start.resolve()
     if not here.is_dir():
-        raise MaysendError(f"{start} is not a directory")
+        raise UnknownNameError(f"{start} is not a directory")
     for directory in (here, *here.parents) if upward else (here,):
         if (directory / PROJECT_FILE).is_file():
             return directory

@@ -45,12 +45,13 @@ class Output:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory.resolve()
+        if not self.directory.name:
+            raise OutputError(f"{self.directory}: holds all files there are; choose another --out")
         self._beside = self.directory.with_name(f".{self.directory.name}.{token_hex(4)}")
 
     def __enter__(self) -> Self:
         try:
-            if self.directory.is_dir() and any(self.directory.iterdir()) and not manifest_in(self.directory):
-                raise OutputError(f"{self.directory}: holds files that maysend did not write; choose another --out")
+            self._refuse_others()
             if self.directory.exists() and not self.directory.is_dir():
                 raise OutputError(f"{self.directory}: is not a directory; choose another --out")
             self._beside.mkdir(parents=True)
@@ -83,6 +84,16 @@ class Output:
     def write_manifest(self, manifest: dict[str, Any]) -> None:
         self.file(MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
+    def _refuse_others(self) -> None:
+        """Raise OutputError where the directory holds something that maysend did not write: it would be gone."""
+        names = {file.name for file in self.directory.iterdir()} if self.directory.is_dir() else set()
+        manifest = manifest_in(self.directory)
+        if names and not manifest:
+            raise OutputError(f"{self.directory}: holds files that maysend did not write; choose another --out")
+        if others := sorted(names - _names(manifest or {})):
+            told = f'holds "{others[0]}", which maysend did not write; move it away, or choose another --out'
+            raise OutputError(f"{self.directory}: {told}")
+
     def _move_in(self) -> None:
         for written in self._beside.rglob("*"):
             if written.is_file():
@@ -98,6 +109,15 @@ class Output:
                 before.rename(self.directory)
             raise
         shutil.rmtree(before, ignore_errors=True)
+
+
+def _names(manifest: Mapping[str, Any]) -> set[str]:
+    """What a run may write beside its manifest, and that: a file or more for each campaign, on Spark a directory."""
+    found = {MANIFEST}
+    for name in (campaign["name"] for campaign in manifest.get("campaigns", ())):
+        found |= {f"{name}{kind}.{ending}" for kind in ("", ".replay", ".decisions") for ending in ("parquet", "csv")}
+        found |= {f"campaign={name}", f"replay={name}"}
+    return found
 
 
 @contextmanager
@@ -133,4 +153,6 @@ def manifest_in(directory: Path) -> dict[str, Any] | None:
         found = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and "maysend" in found else None
+    campaigns = found.get("campaigns") if isinstance(found, dict) and "maysend" in found else None
+    is_ours = isinstance(campaigns, list) and all(isinstance(one, dict) and "name" in one for one in campaigns)
+    return found if is_ours else None

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from .errors import RevisionError
+from .errors import RevisionError, UnknownNameError
 
 _FILE_MODES = ("100644", "100755")
 _LINK = "120000"
@@ -41,10 +41,10 @@ def is_dirty(root: Path, paths: Sequence[str]) -> bool:
 def resolve(root: Path, revision: str) -> str:
     """The commit that a revision names, in the repository that ``root`` is in.
 
-    Raises RevisionError where there is no repository, or no such revision in it.
+    Raises RevisionError where there is no repository, and UnknownNameError where there is no such revision in it.
     """
     if revision.startswith("-"):
-        raise RevisionError(f'"{revision}" is no revision: none begins with "-"')
+        raise UnknownNameError(f'"{revision}" is no revision: none begins with "-"')
     if _try(root, "rev-parse", "--git-dir").returncode:
         said = _said(_try(root, "rev-parse", "--git-dir"))
         reason = "is in no git repository" if "not a git repository" in said else said
@@ -53,11 +53,11 @@ def resolve(root: Path, revision: str) -> str:
     if not found.returncode:
         return found.stdout.decode().strip()
     if _git(root, "rev-parse", "--is-shallow-repository").strip() == b"true":
-        raise RevisionError(
+        raise UnknownNameError(
             f'there is no revision "{revision}" in this shallow clone; run "git fetch --unshallow" '
             "(in GitHub Actions: fetch-depth: 0)"
         )
-    raise RevisionError(f'there is no revision "{revision}" in this repository; "git fetch" may bring it')
+    raise UnknownNameError(f'there is no revision "{revision}" in this repository; "git fetch" may bring it')
 
 
 def write_out(root: Path, sha: str, paths: Sequence[str], target: Path) -> None:

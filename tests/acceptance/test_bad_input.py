@@ -215,6 +215,13 @@ BROKEN: dict[str, tuple[Break, str]] = {
         ),
         "project.yaml:2:20: data/people2.csv: has its columns in another order than data/people.csv",
     ),
+    "a file of an unknown kind": (
+        replaced("project.yaml", "data/bought.parquet", "project.yaml"),
+        (
+            "project.yaml:4:20: project.yaml: is not a Parquet file; others are read by their endings: "
+            ".csv, .csv.gz, .tsv, .json, .jsonl, .ndjson, .json.gz, .sql"
+        ),
+    ),
     "JSON that is none": (
         lambda root: (
             replaced("project.yaml", "data/bought.parquet", "data/bought.jsonl")(root),
@@ -310,6 +317,35 @@ def test_a_directory_that_maysend_did_not_write_is_refused(manifest: str | None,
 
     assert done.stderr == f"{mine}: holds files that maysend did not write; choose another --out\n"
     assert files(mine) == before
+
+
+@pytest.mark.parametrize("name", ["report.html", "links.parquet", "notes/today.txt", "weekly.csv.bak"])
+def test_what_somebody_put_beside_the_audiences_is_not_removed(name: str, shop: Path, here: Run) -> None:
+    (shop / "out" / name).parent.mkdir(exist_ok=True)
+    (shop / "out" / name).write_text("mine\n")
+    before = files(shop / "out")
+
+    done = here("evaluate", "--out", "out", cwd=shop, code=1)
+
+    told = f'holds "{name.split("/")[0]}", which maysend did not write; move it away, or choose another --out'
+    assert done.stderr == f"{shop / 'out'}: {told}\n"
+    assert files(shop / "out") == before
+
+
+@pytest.mark.parametrize("options", [(), ("--format", "csv"), ("--decisions",), ("--from", "out/manifest.json")])
+def test_all_that_a_run_wrote_is_replaced(options: tuple[str, ...], shop: Path, here: Run) -> None:
+    as_of = () if "--from" in options else ("--as-of", "2024-06-02")
+    here("evaluate", *as_of, *options, "--out", "other", cwd=shop)
+    assert len(files(shop / "other")) == (5 if "--decisions" in options else 3)
+    here("evaluate", "weekly", "--out", "other", cwd=shop)
+    assert sorted(files(shop / "other")) == ["manifest.json", "weekly.parquet"]
+
+
+def test_directories_that_spark_wrote_are_replaced(shop: Path, here: Run) -> None:
+    for name in ("campaign=daily", "replay=weekly"):
+        (shop / "out" / name).mkdir()
+    here("evaluate", "weekly", "--out", "out", cwd=shop)
+    assert sorted(files(shop / "out")) == ["manifest.json", "weekly.parquet"]
 
 
 def test_a_place_that_is_a_file_is_refused(shop: Path, here: Run) -> None:

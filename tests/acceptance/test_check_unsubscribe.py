@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from maysend import conformance
 from serving import serving, write
 
 
@@ -167,6 +169,30 @@ def test_each_mistake_is_found_out(tmp_path: Path, maysend: Any, system: type[Ri
     assert told["passed"] is not bool(failing)
 
 
+@pytest.mark.parametrize(
+    ("link", "changed"),
+    [
+        ("/unsubscribe?id=12345", "/unsubscribe?id=12A45"),
+        ("/preferences/AAAAAAA7?lang=english", "/preferences/AAAABAA7?lang=english"),
+        ("/unsubscribe/anna", "/unsubscribe/anAa"),
+        ("/", None),
+    ],
+)
+def test_what_is_changed_of_a_link_is_what_says_who(
+    link: str, changed: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def request(_: str, url: str) -> conformance.Answer:
+        asked.append(url)
+        return conformance.Answer(404, HTTPMessage(), "")
+
+    monkeypatch.setattr(conformance, "request", request)
+    (check,) = conformance._foreign(f"https://unsubscribe.example.com{link}")
+    assert asked == ([f"https://unsubscribe.example.com{changed}"] if changed else [])
+    assert check.passed is bool(changed)
+
+
 def test_our_own_pages_pass(tmp_path: Path, maysend: Any) -> None:
     ledger = f"sqlite:///{tmp_path}/ledger.db"
     write(tmp_path, ledger)
@@ -192,6 +218,7 @@ def test_the_headers_of_an_e_mail_are_checked(tmp_path: Path) -> None:
         (good.replace("h=From:List-Unsubscribe:", "h=From:"), 1),
         (f"DKIM-Signature: v=1; d=example.net; h=From; b=y\n{good}", 0),
         (f"DKIM-Signature: h=List-Unsubscribe\n{good.replace('h=From:List-Unsubscribe:', 'h=From:')}", 1),
+        (good.replace("u/1>", "u/1> (leave), (or write)"), 0),
         ("Subject: none\n\n", 3),
     ):
         url, checks = check_message(changed.encode())
@@ -203,9 +230,10 @@ def test_the_headers_of_an_e_mail_are_checked(tmp_path: Path) -> None:
     ("arguments", "code", "message"),
     [
         (("http://127.0.0.1:9/u/x",), 1, "http://127.0.0.1:9: gives no answer to GET"),
-        (("mailto:a@example.com",), 1, "mailto:a@example.com: is not a link; give one that starts with https://"),
-        (("https://[x",), 1, "https://[x: is not a link; give one that starts with https://"),
-        (("http://127.0.0.1:99999/",), 1, "http://127.0.0.1:99999/: is not a link; give one that starts with https://"),
+        (("foo",), 2, "foo: is not a link; give one that starts with https://"),
+        (("mailto:a@example.com",), 2, "mailto:a@example.com: is not a link; give one that starts with https://"),
+        (("https://[x",), 2, "https://[x: is not a link; give one that starts with https://"),
+        (("http://127.0.0.1:99999/",), 2, "http://127.0.0.1:99999/: is not a link; give one that starts with https://"),
         (("http://127.0.0.1:9/désabonner?à",), 1, "http://127.0.0.1:9: gives no answer to GET"),
         ((f"http://{'x' * 64}.example/",), 1, "gives no answer to GET"),
         ((), 2, "give a link, or an e-mail with --message"),

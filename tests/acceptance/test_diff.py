@@ -187,11 +187,11 @@ def test_a_guard_that_trips_is_named(shop: Path, here: Any) -> None:
     ],
 )
 def test_a_revision_that_is_not_there(shop: Path, here: Any, revision: str, told: str) -> None:
-    assert here("diff", revision, cwd=shop, code=1).stderr == f"{told}\n"
+    assert here("diff", revision, cwd=shop, code=2).stderr == f"{told}\n"
 
 
 def test_a_revision_is_never_an_option_of_git(shop: Path, here: Any) -> None:
-    said = here("diff", "--", "--output=owned", cwd=shop, code=1).stderr
+    said = here("diff", "--", "--output=owned", cwd=shop, code=2).stderr
     assert said == '"--output=owned" is no revision: none begins with "-"\n'
     assert not list(shop.parent.rglob("owned"))
 
@@ -208,7 +208,7 @@ def test_a_shallow_clone_says_what_to_do(shop: Path, tmp_path: Path, here: Any) 
     git(shop, "commit", "-q", "--allow-empty", "-m", "Another")
     git(tmp_path, "clone", "-q", "--depth", 1, f"file://{shop.parent}", "shallow")
     git(shop, "reset", "-q", "--hard", first)
-    said = here("diff", first, cwd=tmp_path / "shallow/shop", code=1).stderr
+    said = here("diff", first, cwd=tmp_path / "shallow/shop", code=2).stderr
     assert said == (
         f'there is no revision "{first}" in this shallow clone; run "git fetch --unshallow" '
         "(in GitHub Actions: fetch-depth: 0)\n"

@@ -199,7 +199,7 @@ def test_a_large_audience_is_the_same_bytes_with_any_number_of_threads(tmp_path:
 
 
 def test_an_abort_leaves_no_audience_and_exit_code_1(project: Path, here: Run, here_json: Run) -> None:
-    here("evaluate", "everyone", *AS_OF, "--out", "out", cwd=project)
+    here("evaluate", *AS_OF, "--out", "out", cwd=project, code=1)
     (project / "out" / "too_many.parquet").write_bytes(b"yesterday's")
     done = here("evaluate", *AS_OF, "--out", "out", cwd=project, code=1)
     assert "too_many" in done.stdout
@@ -267,3 +267,23 @@ def test_the_newest_answers_count_whatever_as_of_says(project: Path, here_json: 
     (found,) = here_json("evaluate", "adults", "--as-of", "2023-01-01", "--out", "out", cwd=project)["campaigns"]
     assert found["excluded"]["channel_unsubscribed"] == 2
     assert json.loads((project / "out" / "manifest.json").read_bytes())["ledger"]["seq"] == before + 1
+
+
+def test_a_title_is_shown_as_it_is(tmp_path: Path, maysend: Run) -> None:
+    """Brackets are markup to what prints tables."""
+    maysend("init", "shop", cwd=tmp_path)
+    settings = tmp_path / "shop" / "project.yaml"
+    title = next(line for line in settings.read_text("utf-8").splitlines() if line.startswith("title: "))
+    settings.write_text(settings.read_text("utf-8").replace(title, 'title: "Shop [/EU] [bold]"'), "utf-8")
+    assert maysend("evaluate", "--no-audiences", cwd=tmp_path / "shop").stdout.startswith("Shop [/EU] [bold], as of ")
+
+
+@pytest.mark.parametrize("manifest", ['{"maysend": "0.1.0"}', '{"maysend": "0.1.0", "campaigns": [{}]}', "[]"])
+def test_what_only_looks_like_a_result_is_left_alone(tmp_path: Path, maysend: Run, manifest: str) -> None:
+    maysend("init", "shop", cwd=tmp_path)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "manifest.json").write_text(manifest, "utf-8")
+    done = maysend("evaluate", "--out", tmp_path / "out", cwd=tmp_path / "shop", code=1)
+    assert done.stderr.endswith("out: holds files that maysend did not write; choose another --out\n")
+    told = maysend("evaluate", "--out", "/", cwd=tmp_path / "shop", code=1).stderr
+    assert told == "/: holds all files there are; choose another --out\n"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 
 import engine
 import oracle
@@ -208,3 +209,29 @@ def test_columns_may_be_called_what_plans_call_theirs(tmp_path: Path) -> None:
     found = engine.decisions(world, tmp_path / "named")
     assert found == {name: {str(key): reason for key, reason in of.items()} for name, of in decided.items()}
     assert {reason for of in found.values() for reason in of.values()} >= {"duplicate_address", "control_group"}
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with one campaign for everybody."""
+    return engine.write({**WORLD, "campaigns": {"all": {"channel": "email"}}}, tmp_path_factory.mktemp("limits") / "p")
+
+
+@pytest.mark.parametrize("size", ["lots", "", "5", "GB", "8G", "80%", "-1GB", "0GB", "0.0MiB", "1e3MB", "9999999999TB"])
+@pytest.mark.parametrize("command", ["evaluate", "roster", "diff ."])
+def test_what_is_no_size_of_memory_is_wrong_usage(people: Path, here: Run, command: str, size: str) -> None:
+    said = here(*command.split(), "--memory", size, cwd=people, code=2).stderr.splitlines()
+    told = f'"{size}" is no size such as 8GB: a number above 0, and KB, MB, GB, TB, KiB, MiB, GiB or TiB'
+    assert said[-1] == f"Error: Invalid value for '--memory': {told}"
+
+
+@pytest.mark.parametrize("size", ["2GB", "500 mb", "1.5gib", "1TiB", "2000000KB"])
+def test_a_size_of_memory_is_a_number_and_a_unit(people: Path, here: Run, size: str) -> None:
+    here("evaluate", "--memory", size, cwd=people)
+
+
+@pytest.mark.parametrize("command", ["evaluate --out out", "roster", "diff ."])
+def test_too_little_memory_is_one_line(people: Path, here: Run, command: str) -> None:
+    said = here(*command.split(), "--memory", "512KiB", cwd=people, code=1).stderr
+    assert said == "512.0 KiB of memory is too little for this run; --memory gives it more\n"
+    assert not (people / "out").exists()

@@ -219,7 +219,8 @@ def test_nobody_s_links_are_columns_without_rows(project: Path, tmp_path: Path) 
         (("daily", "--profile", "3"), 2, 'there is no profile "3" with an address on channel email'),
         (("daily",), 2, "say whose links: --profile KEY for one, --out FILE for the whole audience"),
         (("daily", "--out", "links.txt"), 2, "--out ends in .parquet or .csv"),
-        (("daily", "--out", "x.csv", "--audiences", "nowhere"), 1, "nowhere: has no audience of daily"),
+        (("daily", "--out", "x.csv", "--audiences", "nowhere"), 2, "Directory 'nowhere' does not exist."),
+        (("daily", "--out", "x.csv", "--audiences", "campaigns"), 1, "campaigns: has no audience of daily"),
         (("daily", "--out", "project.yaml/x.csv"), 1, "project.yaml/x.csv: cannot be written"),
     ],
 )

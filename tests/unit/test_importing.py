@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,11 +18,12 @@ from maysend.errors import SourceError
 from maysend.events import Fact
 from maysend.importing import Outcome, answers, import_answers
 from maysend.importing.files import answers as read
-from maysend.importing.formats import foreign
+from maysend.importing.formats import FORMATS, foreign
 from maysend.importing.sorting import sort
 from maysend.ledger import Ledger, open_ledger
 from maysend.model import Project
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SAMPLES = Path(__file__).parents[1] / "samples"
 COLUMNS = ("channel", "group", "address", "profile", "status", "occurred_at", "type", "reason")
 PROJECT = {
@@ -199,11 +201,21 @@ def test_parquet_and_csv_are_read_alike(project: Project, ledger: Ledger, kind: 
     ]
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_any_delimiter_of_a_source_is_read(project: Project, ledger: Ledger, delimiter: str) -> None:
+    file = project.root / "answers.csv"
+    rows = (("channel", "status", "profile", "reason"), ("email", "unsubscribed", "1", '"tired; of, mails"'))
+    file.write_text("".join(f"{delimiter.join(row)}\n" for row in rows))
+    outcome = import_answers(project, plugins.load().channel_types, ledger, read(file))
+    assert (outcome.changed, outcome.refused) == (1, [])
+    assert [(event.profile, event.reason) for event in ledger.events()] == [("1", "tired; of, mails")]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", 'has no column "channel"'),
-        (b"channel,profile\nemail,1\n", 'has no column "status"'),
+        (b"", "is empty; its first line must name the columns"),
+        (b"channel,profile\nemail,1\n", 'has no column "status"; it has channel, profile'),
         (b"channel,status,adress\n", 'has a column "adress" that answers do not have; did you mean "address"?'),
         (b"channel,status,status\n", 'has two columns named "status"'),
         (b"channel,status,reason\nemail,unsubscribed,\xff\n", "is not UTF-8 text"),
@@ -326,6 +338,17 @@ def test_a_group_of_theirs_that_is_none_of_ours_is_refused(project: Project, led
     assert [refused.message for refused in outcome.refused] == [
         'there is no subscription group "WeeklyNews"; did you mean "weekly_news"?'
     ]
+
+
+@pytest.mark.parametrize("service", sorted(FORMATS))
+@pytest.mark.parametrize("name", ["people.csv", "people.json"])
+def test_people_who_are_no_export_are_told(tmp_path: Path, service: str, name: str) -> None:
+    """Whoever reads "0 read" believes that the opt-outs are in."""
+    person = {"id": "1", "identity": "1", "email": "ann@x.org", "Email Address": "ann@x.org", "status": "gold"}
+    lines = (",".join(person), ",".join(person.values()))
+    (tmp_path / name).write_text(json.dumps([person]) if name.endswith(".json") else "\n".join(lines))
+    with pytest.raises(SourceError, match=f"{name}: record 1 is not as {service} exports it"):
+        list(foreign(tmp_path / name, service, "email", {"": "offers"}, frozenset()))
 
 
 def test_a_file_of_another_service_is_told(tmp_path: Path) -> None:

@@ -296,6 +296,22 @@ def test_a_mistake_in_a_case_is_told_with_its_place(old: str, new: str, problem:
     assert any(problem in one for one in found), found
 
 
+def test_a_column_that_the_source_lacks_is_a_problem(tmp_path: Path) -> None:
+    files = {"people.csv": "id,email,country,joined\n", "tests/offer.yaml": CASE.replace("country: CA", "zip: A")}
+    loaded = loader.load(project(tmp_path, **files), loaded_plugins())
+    (problem,) = cases.read(loaded, loaded_plugins(), offline=False).problems
+    assert str(problem) == 'tests/offer.yaml:6:39: people.csv has no column "zip"; it has country, email, id, joined'
+
+
+def test_an_answer_names_its_channel_where_there_are_several(tmp_path: Path) -> None:
+    files = {"channels/sms.yaml": "{type: sms, address: country}", "tests/offer.yaml": CASE}
+    assert problems(project(tmp_path, **files)) == [
+        'tests/offer.yaml:16:15: there are several channels; add "channel" with one of email, sms'
+    ]
+    (tmp_path / "tests/offer.yaml").write_text(CASE.replace("{profile: 2, group", "{profile: 2, channel: email, group"))
+    assert problems(tmp_path) == []
+
+
 def test_a_case_that_expects_nothing_is_a_problem(tmp_path: Path) -> None:
     text = CASE[: CASE.index("    members")]
     (problem,) = problems(project(tmp_path, **{"tests/offer.yaml": text}))

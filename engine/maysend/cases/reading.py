@@ -181,7 +181,8 @@ class _Reader:
                 place = (*path, index, name)
                 if name not in types:
                     location = dict(sources(self.project))[table].location
-                    self._problem(place, f'{location} has no column "{name}"{did_you_mean(name, types)}', key=True)
+                    told = did_you_mean(name, types, few="it has")
+                    self._problem(place, f'{location} has no column "{name}"{told}', key=True)
                     continue
                 try:
                     landed[name] = stored(value, types[name], self.clock)
@@ -213,8 +214,12 @@ class _Reader:
     def _fact(self, at: KeyPath, number: int, as_of: datetime, keys: Sequence[str]) -> Fact | None:
         path = (*at, "answers", number)
         row = {name: str(value) for name, value in self.document.at(path).items()}
-        if "channel" not in row and len(self.project.channels) == 1:
-            row["channel"] = next(iter(self.project.channels))
+        if "channel" not in row:
+            if len(self.project.channels) > 1:
+                channels = ", ".join(sorted(self.project.channels))
+                self._problem(path, f'there are several channels; add "channel" with one of {channels}')
+                return None
+            row["channel"] = next(iter(self.project.channels), "")
         if "profile" in row and not self._profile((*path, "profile"), row["profile"], keys):
             return None
         try:

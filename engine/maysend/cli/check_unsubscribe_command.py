@@ -9,9 +9,10 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from ..conformance import Check, check_link, check_message
-from ..errors import MaysendError
+from ..conformance import Check, check_link, check_message, is_link
+from ..errors import MaysendError, UnknownNameError
 from .options import json_option, print_json
 
 
@@ -30,6 +31,8 @@ def command(url: str | None, message: Path | None, as_json: bool) -> None:
     """
     if (url is None) == (message is None):
         raise click.UsageError("give a link, or an e-mail with --message")
+    if url is not None and not is_link(url):
+        raise UnknownNameError(f"{url}: is not a link; give one that starts with https://")
     checks: list[Check] = []
     if message:
         url, checks = check_message(message.read_bytes())
@@ -47,7 +50,7 @@ def command(url: str | None, message: Path | None, as_json: bool) -> None:
 def _show(checks: list[Check]) -> None:
     table = Table("", "check", "seen", box=None, pad_edge=False)
     for check in checks:
-        table.add_row("[green]ok[/]" if check.passed else "[red]FAILED[/]", check.check, check.detail)
-    Console(highlight=False).print(table)
+        table.add_row(Text("ok", "green") if check.passed else Text("FAILED", "red"), check.check, check.detail)
+    Console(highlight=False, markup=False).print(table)
     failed = sum(not check.passed for check in checks)
     click.echo(f"{len(checks) - failed} of {len(checks)} checks passed", err=True)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import click
 
 from .. import plugins
 from ..addresses import normalizer
-from ..errors import UnknownNameError, did_you_mean
+from ..errors import SourceError, UnknownNameError, did_you_mean
 from ..events import ChannelUnsubscribed, Fact
 from ..ledger import open_ledger
 from ..model import Channel, Project
-from .options import print_json
+from .options import print_json, talk
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,17 @@ def record(project: Project, choice: Choice, *, subscribed: bool, as_json: bool)
         click.echo(line(event))
     if not events and not as_json:
         click.echo("nothing changed: that is the answer already")
+    if choice.profile and talk().is_terminal:  # to look may take long, and scripts name many
+        _warn_of_unknown(project, choice.profile)
+
+
+def _warn_of_unknown(project: Project, profile: str) -> None:
+    """Say that a profile is none of the table's; its answer holds as soon as it is."""
+    from ..runner import has_profile  # with all that decides
+
+    with suppress(SourceError):
+        if not has_profile(project, profile):
+            click.echo(f'note: {project.profiles.source.location} has no profile "{profile}"', err=True)
 
 
 def line(event: ChannelUnsubscribed) -> str:

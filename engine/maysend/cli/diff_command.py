@@ -18,7 +18,7 @@ from ..review.comparison import Cause, Comparison, Difference, compare
 from ..review.markdown import markdown
 from ..review.sarif import sarif
 from ..review.sides import open_sides
-from .options import as_of_option, json_option, moment, prefix, print_json, progress
+from .options import as_of_option, json_option, memory_option, moment, prefix, print_json, progress
 
 Form = Literal["text", "json", "markdown", "sarif"]
 
@@ -46,7 +46,7 @@ Form = Literal["text", "json", "markdown", "sarif"]
 @click.option(
     "--sample", type=click.IntRange(min=0), default=3, show_default=True, metavar="N", help="Name N people each."
 )
-@click.option("--memory", metavar="SIZE", help="The most memory to use, such as 8GB; what does not fit goes to disk.")
+@memory_option
 @json_option
 @click.option(
     "--project", "directory", metavar="DIR", help="The project's directory (default: the nearest project.yaml upward)."

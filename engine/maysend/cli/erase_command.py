@@ -45,4 +45,5 @@ def command(root: Path, as_json: bool, address: str | None, profile: str | None)
     if as_json:
         print_json({"events": events})
     else:
-        click.echo(f"erased from {events:,} events; their no to every channel is kept")
+        done = f"erased from {events:,} events" if events else "no event named them"
+        click.echo(f"{done}; their no to every channel is kept")

@@ -15,7 +15,7 @@ from .. import evaluation, plugins, replaying, runner
 from ..evaluation import Evaluation
 from ..targeting import describing
 from ..targeting.stages import REASONS
-from .options import as_of_option, json_option, load, moment, print_json, progress, project_option
+from .options import as_of_option, json_option, load, memory_option, moment, print_json, progress, project_option
 
 
 @click.command()
@@ -44,7 +44,7 @@ from .options import as_of_option, json_option, load, moment, print_json, progre
 @click.option("--decisions", is_flag=True, help="Also write every profile's reason, a file per campaign.")
 @click.option("--sample", type=click.IntRange(min=0), default=0, metavar="N", help="Show N people per reason.")
 @click.option("--explain-plan", is_flag=True, help="Also show what the run does, and the time each step took.")
-@click.option("--memory", metavar="SIZE", help="The most memory to use, such as 8GB; what does not fit goes to disk.")
+@memory_option
 @json_option
 @project_option
 def command(
@@ -145,7 +145,7 @@ def show(result: Evaluation, title: str) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=200)
-    console.print(f"{title}, as of {result.as_of:%Y-%m-%d %H:%M}: {result.population:,} profiles\n")
+    console.print(f"{title}, as of {result.as_of:%Y-%m-%d %H:%M}: {result.population:,} profiles\n", markup=False)
     console.print(table)
     for outcome in result.outcomes:
         if why := outcome.campaign.ignore_unsubscribed:

@@ -18,7 +18,7 @@ from ..events import Source
 from ..hookspecs import FeedbackParser
 from ..importing import Outcome, import_answers
 from ..importing.files import answers
-from ..importing.formats import FORMATS, foreign, reported
+from ..importing.formats import FORMATS, OWN, foreign, recorded, reported
 from ..importing.rows import Row
 from ..ledger import Ledger, open_ledger
 from ..model import Project
@@ -38,7 +38,8 @@ SHOWN = 20
     "--format",
     "service",
     metavar="NAME",
-    help=f"FILE is an export of {', '.join(sorted(FORMATS))}, or mails with reports (arf, the default for .eml).",
+    help=f"FILE is an export of {', '.join(sorted(FORMATS))}; mails with reports (arf, the default for .eml); or "
+    "events of ours.",
 )
 @click.option("--channel", metavar="NAME", help="With --format: the channel it is about (default: the only one).")
 @click.option(
@@ -60,10 +61,14 @@ def command(
     """Record answers from FILE (CSV or Parquet), in the order of occurred_at.
 
     Its columns are channel, group, address, profile, status (subscribed or unsubscribed), occurred_at, type and
-    reason, empty where they do not apply. Exit code 1 where a row is refused; the others are recorded.
+    reason, empty where they do not apply. Exit code 1 where a row is refused; the others are recorded. Rows are counted
+    from 1, the header apart.
 
     With --format, FILE is what another service exports (CSV or JSON). A group of theirs that has the name of ours needs
     no --group; --group OURS alone is for a file that names none.
+
+    With --format events, FILE is what a sink got (a line of JSON an event) or what `maysend history --json` printed,
+    for a ledger that was restored from a backup. They are recorded as they were; those that are there change nothing.
 
     With --format arf, FILE is a complaint mail (RFC 5965), a directory of them, or a mailbox (.mbox). They are recorded
     as feedback, like those that are posted to /feedback/arf.
@@ -75,6 +80,10 @@ def command(
     source: Source = "import"
     if service is None:
         rows = answers(file)
+    elif service == OWN:
+        if channel or groups:
+            raise click.UsageError("--channel and --group do not go with events: they name their own")
+        rows, allow_resubscribe = recorded(file), True  # who came back in them did so themselves
     elif service in FORMATS:
         rows = _foreign(project, file, service, channel, groups)
     elif groups:
@@ -108,7 +117,7 @@ def _parser(found: plugins.Plugins, name: str) -> FeedbackParser:
     """The feedback parser of that name that reads files."""
     readers = {parser.name: parser for parser in found.feedback_parsers.values() if parser.read}
     if name not in readers:
-        known = sorted([*FORMATS, *readers])
+        known = sorted([*FORMATS, OWN, *readers])
         raise click.BadParameter(f'"{name}" is none of {", ".join(known)}', param_hint="--format")
     return readers[name]
 

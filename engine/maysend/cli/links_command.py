@@ -25,7 +25,11 @@ from .options import json_option, load, print_json, project_option, talk
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write everybody's links here (.parquet, .csv)."
 )
-@click.option("--audiences", type=click.Path(path_type=Path), help="What `evaluate --out` wrote (default: decide now).")
+@click.option(
+    "--audiences",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="What `evaluate --out` wrote (default: decide now).",
+)
 @click.option("--test", is_flag=True, help="Links for a test send: they show everything and save nothing.")
 @json_option
 @project_option

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -34,6 +35,9 @@ CHECKS = {
 }
 """What an explanation calls each check, by the reason it gives."""
 
+_UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+_MOST = 2**63 - 1  # bytes that DuckDB counts
+
 
 def project_option(function: F) -> F:
     """``--project DIR``, before or after the command's name; the command takes ``root``, where project.yaml is."""
@@ -50,6 +54,25 @@ def project_option(function: F) -> F:
 
 def json_option(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(function)
+
+
+def memory_option(function: F) -> F:
+    """``--memory SIZE``, as DuckDB reads it."""
+    return click.option(
+        "--memory",
+        metavar="SIZE",
+        type=_size,
+        help="The most memory to use, such as 8GB; what does not fit goes to disk.",
+    )(function)
+
+
+def _size(text: str) -> str:
+    """A size of memory: a number above 0 and a unit."""
+    found = re.fullmatch(r"([0-9]+(?:[.][0-9]+)?) *([A-Z]+)", text.upper())
+    if not found or not 1 <= float(found[1]) * _UNITS.get(found[2], 0) <= _MOST:
+        units = "KB, MB, GB, TB, KiB, MiB, GiB or TiB"
+        raise click.BadParameter(f'"{text}" is no size such as 8GB: a number above 0, and {units}')
+    return found[1] + found[2]
 
 
 def as_of_option(function: F) -> F:
@@ -125,7 +148,7 @@ def progress() -> Iterator[Callable[[str], None]]:
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     console = talk()
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("starting", total=None)
         yield lambda text: bar.update(task, description=text)

@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 from .. import plugins, runner
-from .options import json_option, load, print_json, progress, project_option
+from .options import json_option, load, memory_option, print_json, progress, project_option
 
 
 @click.command()
-@click.option("--memory", metavar="SIZE", help="The most memory to use, such as 8GB; what does not fit goes to disk.")
+@memory_option
 @json_option
 @project_option
 def command(memory: str | None, as_json: bool, root: Path) -> None:

@@ -64,7 +64,7 @@ def import_answers(
 def _answers(
     rows: Iterable[Row], reader: RowReader, outcome: Outcome, progress: Callable[[Outcome], None]
 ) -> Iterator[tuple[int, int, Answer]]:
-    """What the rows say, each with its time (in microseconds) and its number."""
+    """What the rows say, each with its time (in microseconds) and its number; our own events stay in their order."""
     for number, row in enumerate(rows, 1):
         outcome.read = number
         if number % PART == 0:
@@ -74,7 +74,8 @@ def _answers(
         except ValueError as reason:
             outcome.refused.append(Refused(number, str(reason)))
             continue
-        yield (microseconds(answer.occurred_at) if answer.occurred_at else _LATE), number, answer
+        at = 0 if answer.evidence else microseconds(answer.occurred_at) if answer.occurred_at else _LATE
+        yield at, number, answer
 
 
 def _refused(row: int, fact: Fact) -> Refused:

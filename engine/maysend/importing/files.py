@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import mailbox
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..backends.csv_files import opened
 from ..backends.duckdb import DuckDB
 from ..errors import SourceError, did_you_mean
 from .rows import COLUMNS, MISSHAPEN, Row
 
 
 def read_csv(file: Path, needed: Sequence[str]) -> Iterator[Row]:
-    """The rows of a CSV file (UTF-8, a header that has ``needed``, commas). Raises SourceError where it is none."""
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            reader = csv.reader(lines, strict=True)
-            header = [name.strip() for name in next(reader, [])]
-            check_columns(file, header, needed)
-            for cells in reader:
-                if cells:
-                    yield _row(header, cells)
-    except OSError as error:
-        raise SourceError(f"{file}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise SourceError(f"{file}: is not UTF-8 text ({error.reason}); save it as UTF-8") from None
-    except csv.Error as error:
-        raise SourceError(f"{file}:{reader.line_num}: is not CSV: {error}") from None
+    """The rows of a CSV file (UTF-8, a header that has ``needed``, any delimiter that a source may have).
+
+    Raises SourceError where it is none.
+    """
+    with opened(str(file)) as (header, rows):
+        names = [name.strip() for name in header.names]
+        check_columns(file, names, needed)
+        for cells in rows:
+            if cells:
+                yield _row(names, cells)
 
 
 def answers(file: Path) -> Iterator[Row]:
@@ -84,7 +79,7 @@ def _listed(data: Any) -> list[Mapping[str, Any]]:
     """The list of records, wherever a service's envelope puts it."""
     if isinstance(data, list):
         return data
-    for envelope in ("Contacts", "data", "results", "d", "records"):
+    for envelope in ("Contacts", "data", "events", "results", "d", "records"):
         if isinstance(data, dict) and envelope in data:
             return _listed(data[envelope])
     return [data]
@@ -94,7 +89,7 @@ def check_columns(file: Path, names: Sequence[str], needed: Sequence[str]) -> No
     """Raise SourceError where a column is missing, named twice, or (in the import format) unknown."""
     for name in needed:
         if name not in names:
-            raise SourceError(f'{file}: has no column "{name}"{did_you_mean(name, names)}')
+            raise SourceError(f'{file}: has no column "{name}"{did_you_mean(name, names, few="it has")}')
     for place, name in enumerate(names):
         if name in names[:place]:
             raise SourceError(f'{file}: has two columns named "{name}"')

@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import FeedbackError, SourceError
 from ..hookspecs import FeedbackParser
 from .files import mails, records
-from .rows import MISSHAPEN, Row
+from .rows import EVIDENCE, MISSHAPEN, Row
 
 Record = Mapping[str, Any]
 Format = Callable[[Record], Iterator[Row]]
@@ -70,7 +70,7 @@ def listmonk(record: Record) -> Iterator[Row]:
         status = {"unsubscribed": "unsubscribed", "confirmed": "subscribed"}.get(joined["subscription_status"])
         if status:
             yield _row(email, status, joined.get("subscription_updated_at") or at, group=joined["name"])
-    if record.get("status") == "blocklisted":
+    if {"enabled": False, "disabled": False, "blocklisted": True}[record["status"]]:
         yield _row(email, "unsubscribed", at)
 
 
@@ -99,15 +99,30 @@ FORMATS: Mapping[str, Format] = {
     "clevertap": clevertap,
 }
 
+MARKS: Mapping[str, tuple[str, ...]] = {
+    "sendgrid": ("created_at", "created"),
+    "ses": ("EmailAddress",),
+    "mailchimp": ("OPTIN_TIME", "CONFIRM_TIME", "UNSUB_TIME", "CLEAN_TIME"),
+    "listmonk": ("status",),
+    "clevertap": ("profileData", "evtData", "category-unsubscribe", "category-resubscribe", "subscription_groups"),
+}
+"""A record of theirs has one of these fields at least, whether or not it says anything."""
+
+OWN = "events"
+"""The format of our own events."""
+_NAMED = {"campaign": "campaign_id"}
+
 
 def foreign(file: Path, name: str, channel: str, groups: Mapping[str, str], known: frozenset[str]) -> Iterator[Row]:
     """The answers in an export of the service ``name``, for ``channel``.
 
     ``groups`` maps their groups to ours, ``""`` what names none; a group of theirs that is called like one of
-    ``known`` (apart from case, blanks and dashes) needs no entry.
+    ``known`` (apart from case, blanks and dashes) needs no entry. Raises SourceError at a record that is not theirs.
     """
     for number, record in enumerate(records(file), 1):
         try:
+            if not any(mark in record for mark in MARKS[name]):
+                raise TypeError(f"it has no {' or '.join(MARKS[name])}")
             for row in FORMATS[name](record):
                 theirs = row["group"] or ""
                 if row["channel"] not in (None, channel):
@@ -117,6 +132,23 @@ def foreign(file: Path, name: str, channel: str, groups: Mapping[str, str], know
                 yield {**row, "channel": channel, "group": groups.get(theirs) or _same(theirs, known)}
         except (KeyError, TypeError, AttributeError) as error:
             raise SourceError(f"{file}: record {number} is not as {name} exports it ({error})") from None
+
+
+def recorded(file: Path) -> Iterator[Row]:
+    """Our own events again, as a sink got them (CloudEvents) or ``maysend history --json`` tells them, with all that
+    they say: for a ledger that was restored from before they were recorded."""
+    for number, record in enumerate(records(file), 1):
+        try:
+            event = record["data"] if "specversion" in record else record
+            row = _row(
+                event["address"],
+                "subscribed" if event["resubscribed"] else "unsubscribed",
+                event["occurred_at"],
+                **{name: event[name] for name in ("profile", "group", "type", "reason", "channel")},
+            )
+            yield row | {name: event[_NAMED.get(name, name)] for name in EVIDENCE}
+        except (KeyError, TypeError, AttributeError) as error:
+            raise SourceError(f"{file}: record {number} is no event of ours ({error})") from None
 
 
 def reported(file: Path, parser: FeedbackParser, channel: str, now: datetime) -> Iterator[Row]:
@@ -153,7 +185,7 @@ def _row(
     reason: str | None = None,
     channel: str | None = None,
     optional: bool = False,
-) -> Row:
+) -> dict[str, str | None]:
     return {
         "channel": channel,
         "group": group,

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 from zoneinfo import ZoneInfo
 
 from ..addresses import normalizer
 from ..errors import did_you_mean
-from ..events import TYPES, Fact, Source, Type
+from ..events import LONGEST_SUBJECT, SOURCES, TYPES, Fact, Source, Type
 from ..hookspecs import ChannelType
-from ..ledger import LONGEST_SUBJECT, is_storable, is_subject
+from ..ledger import is_storable, is_subject
 from ..model import Project
 
 COLUMNS = ("channel", "group", "address", "profile", "status", "occurred_at", "type", "reason")
+
+EVIDENCE = ("source", "event_id", "campaign", "campaign_type", "variant", "revision", "text_hash")
+"""What rows of our own events say besides, as the fields of a fact."""
 
 MISSHAPEN = "\0"
 """Where a row says what is wrong with it as a whole."""
@@ -31,7 +34,7 @@ class Refused(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a row says, checked. ``occurred_at`` is in UTC, None for now."""
+    """What a row says, checked. ``occurred_at`` is in UTC, None for now; ``evidence`` is what it says of EVIDENCE."""
 
     channel: str
     group: str | None
@@ -41,6 +44,7 @@ class Answer(NamedTuple):
     occurred_at: datetime | None
     type: Type | None
     reason: str | None
+    evidence: tuple[tuple[str, str], ...] = ()
 
 
 class RowReader:
@@ -96,11 +100,14 @@ class RowReader:
             occurred_at,
             type_,
             reason or None,
+            _evidence(row) if "event_id" in row else (),
         )
 
     def fact(self, answer: Answer) -> Fact:
         """The answer as what the ledger is told."""
-        return Fact(**answer._asdict(), source=self._source, revision=self._project.revision)
+        *said, evidence = answer
+        told: dict[str, Any] = dict(zip(answer._fields, said, strict=False))
+        return Fact(**told | (dict(evidence) or {"source": self._source, "revision": self._project.revision}))
 
     def _check_place(self, channel: str, group: str) -> None:
         if channel not in self._project.channels:
@@ -123,6 +130,15 @@ class RowReader:
         if moment > self._now:
             raise ValueError(f"occurred_at {text} is in the future")
         return moment
+
+
+def _evidence(row: Row) -> tuple[tuple[str, str], ...]:
+    found = tuple((name, text) for name in EVIDENCE if (text := row.get(name)))
+    if (source := dict(found).get("source")) not in SOURCES:
+        raise ValueError(f'source "{source}" is none of {", ".join(SOURCES)}')
+    if not all(is_storable(text) for _, text in found):
+        raise ValueError("its evidence holds a character that no ledger can store")
+    return found
 
 
 def _subscribed(text: str) -> bool:

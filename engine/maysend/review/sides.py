@@ -58,7 +58,7 @@ def open_sides(base: str, head: str | None, root: Path | None, plugins: Plugins,
     are directories. Sources, ledger and ``${NAME}`` are those of ``head`` where it is a directory, else of the working
     tree; with ``trust_base`` the whole ``project.yaml`` is the base's.
 
-    Raises RevisionError, and InvalidProjectError with each problem's revision.
+    Raises UnknownNameError, RevisionError, and InvalidProjectError with each problem's revision.
     """
     with _placed(base, root) as first, _placed(head, root) as second:
         from_, to = _load_trusting(first, second, root, plugins) if trust_base else _load(first, second, root, plugins)
