@@ -89,6 +89,7 @@ def decided(project: Project, names: list[str], read: set[str]) -> dict[str, tup
     return found
 
 
+@pytest.mark.soak
 def test_an_in_list_of_a_hundred_thousand_values(tmp_path: Path) -> None:
     """Every second number and text of a range that begins within the profiles' and ends far beyond."""
     world = {
