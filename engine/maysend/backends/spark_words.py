@@ -10,6 +10,7 @@ from pyspark.errors import PySparkException
 
 from ..errors import SourceError
 
+_CALLING = re.compile(r"\AAn error occurred while calling [^\n]*\n: ")
 _CLASS = re.compile(r"\[([A-Z][A-Z0-9_.]+)\] ")
 _MISSING = ("PATH_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND")
 _LACKING = re.compile(r"No module named '(duckdb|pyarrow|pandas|numpy)[.']")
@@ -39,7 +40,9 @@ def errors(where: str | None = None) -> Iterator[None]:
 
 def line(error: Exception) -> str:
     """Spark's message as one line: the reason, without its class, its stack, or a place in SQL that nobody wrote."""
-    text = str(error)
+    text = _CALLING.sub("", str(error))
+    if "OutOfMemoryError" in text or "Not enough memory to build and broadcast" in text:
+        return "Spark has too little memory; `settings` give it more (spark.driver.memory, spark.executor.memory)"
     if found := _LACKING.search(text):
         return (
             f"the workers' Python has no {found[1]}, which reading a roster needs; install duckdb and pyarrow there and"

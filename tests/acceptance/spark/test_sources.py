@@ -110,3 +110,26 @@ def test_what_workers_write_must_be_seen_here(
     monkeypatch.setattr("maysend.backends.spark_shared.Shared.rows_in", lambda *_: 0)
     with pytest.raises(OutputError, match="this machine does not see what the workers wrote there; it must be shared"):
         decisions(loaded_project(root), AS_OF, Interpreted(running))
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (
+            ": java.lang.OutOfMemoryError: Java heap space\n\tat x",
+            "Spark has too little memory; `settings` give it more",
+        ),
+        (
+            ": java.lang.OutOfMemoryError: Not enough memory to build and broadcast the table",
+            "Spark has too little memory",
+        ),
+        (
+            ": org.apache.spark.SparkException: Job aborted: so\n\tat x",
+            "org.apache.spark.SparkException: Job aborted: so",
+        ),
+    ],
+)
+def test_what_java_says_is_the_reason_and_not_the_call(told: str, said: str) -> None:
+    from maysend.backends.spark_words import line  # where there is a pyspark
+
+    assert line(Exception(f"An error occurred while calling o409.parquet.\n{told}")).startswith(said)
