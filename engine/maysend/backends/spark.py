@@ -39,6 +39,7 @@ _SETTINGS: Mapping[str, str] = {
     "spark.sql.parquet.inferTimestampNTZ.enabled": "true",
     "spark.sql.files.ignoreMissingFiles": "false",
     "spark.sql.files.ignoreCorruptFiles": "false",
+    "spark.sql.autoBroadcastJoinThreshold": "1m",  # ten times that may be 3 M answers: too many for a driver
 }
 _KEEPING = "keeping"
 _FEW = _HERE = 500_000

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+from sqlglot import exp
 
 from decision_cases import EVERYONE
 from engine import loaded_plugins, loaded_project, record, write_project
 from maysend import runner
 from maysend.errors import InvalidProjectError
+from maysend.model import Source
 from maysend.targeting.deciding import passed
+from maysend.trees import table
 from spark_cluster import Cluster, Interpreted, decisions, losing_a_worker, on_spark
 
 if TYPE_CHECKING:
@@ -38,6 +41,21 @@ def test_a_plan_scans_the_profiles_once(running: SparkSession, store: Path) -> N
             scans = re.findall(r"Location: \w+ \[([^\]]*)\]", shown)
             assert len(scans) > 1
             assert sum(scan.endswith("/profiles.parquet") for scan in scans) == 1
+
+
+def test_only_small_tables_are_sent_to_every_worker(running: SparkSession, tmp_path: Path) -> None:
+    """Spark by itself sends files of up to 10 MiB, which may be millions of rows: more than a driver of 1 GiB holds."""
+    from maysend.backends.spark import Spark
+    from maysend.backends.spark_sessions import of_its_own
+
+    with Spark(of_its_own(running), tmp_path) as engine:
+        for name, rows in (("people", 2_000_000), ("many", 600_000), ("few", 1000)):
+            file = str(tmp_path / f"{name}.parquet")
+            duckdb.sql(f"COPY (SELECT (hash(i) >> 2)::BIGINT AS id FROM range({rows}) t(i)) TO '{file}'")
+            engine.open(name, Source(file, file))
+        for name, sent in (("few", True), ("many", False)):
+            joined = exp.select("people.id").from_("people").join(table(name), using="id")
+            assert ("BroadcastHashJoin" in engine.plan_of(joined)) == sent
 
 
 @pytest.mark.parametrize("roster", [False, True], ids=["without a roster", "with a roster"])
