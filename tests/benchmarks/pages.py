@@ -60,8 +60,9 @@ def main() -> None:
 
 
 def measure(directory: Path, scale: float) -> dict[str, object]:
-    """Answers per second and their 50th and 99th percentile in milliseconds, on 128 connections that stay open; in a
-    directory of its own below ``directory``, so that nobody has left before.
+    """Answers per second and their 50th and 99th percentile in milliseconds, on 128 connections that stay open and send
+    every server the same requests, a fresh link in each; in a directory of its own below ``directory``, so that nobody
+    has left before.
 
     ``insert``: an empty handler, and one group-committed insert of one column into SQLite. ``insert_event``: the same
     with the row of an event, into the ledger's ``events`` with its indexes. ``append``: an empty handler, and one fact
@@ -106,15 +107,14 @@ def _measure_clicks(
     cpu = dict.fromkeys(servers, 0.0)
     for number, (name, (url, process)) in itertools.product(range(ROUNDS + 1), servers.items()):
         end, before = time.perf_counter() + seconds, _cpu_seconds(process)
-        path = (lambda: next(fresh)) if name == "one_click" else (lambda: "/u/x")
-        found = _load(url, path, lambda end=end: time.perf_counter() > end)  # type: ignore[misc] # mypy infers no lambda with a default
+        found = _load(url, fresh, lambda end=end: time.perf_counter() > end)  # type: ignore[misc] # mypy infers no lambda with a default
         if number:  # the first round warms up
             times[name] += found
             cpu[name] += _cpu_seconds(process) - before
     warm = len(server.events()) - len(times["one_click"])
     with _evaluating(server.root) as evaluating:
         began = time.perf_counter()
-        beside = _load(server.url, lambda: next(fresh), lambda: evaluating.poll() is not None)
+        beside = _load(server.url, fresh, lambda: evaluating.poll() is not None)
         took = time.perf_counter() - began
     if evaluating.returncode:
         raise RuntimeError(f"evaluate ended with exit code {evaluating.returncode}")
@@ -167,14 +167,14 @@ def _cpu_seconds(process: int) -> float:
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
-def _load(url: str, path: Callable[[], str], done: Callable[[], bool]) -> list[float]:
-    """Post on many connections that stay open until ``done``; how long each answer took."""
+def _load(url: str, paths: Iterator[str], done: Callable[[], bool]) -> list[float]:
+    """Post to one path after the other on many connections that stay open until ``done``; how long each answer took."""
     host, port = url.removeprefix("http://").split(":")
     times: list[float] = []
 
     async def load() -> None:
         loop = asyncio.get_running_loop()
-        clients = [_Client(path, done, times) for _ in range(CONNECTIONS)]
+        clients = [_Client(paths, done, times) for _ in range(CONNECTIONS)]
         for client in clients:
             await loop.create_connection(lambda client=client: client, host, int(port))  # type: ignore[misc] # mypy infers no lambda with a default
         await asyncio.gather(*(client.ended for client in clients))
@@ -186,8 +186,8 @@ def _load(url: str, path: Callable[[], str], done: Callable[[], bool]) -> list[f
 class _Client(asyncio.Protocol):
     """Posts, waits for the answer, and posts again: it takes as little as it can, for the server runs beside it."""
 
-    def __init__(self, path: Callable[[], str], done: Callable[[], bool], times: list[float]) -> None:
-        self._path, self._done, self._times = path, done, times
+    def __init__(self, paths: Iterator[str], done: Callable[[], bool], times: list[float]) -> None:
+        self._paths, self._done, self._times = paths, done, times
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._answer = b""
 
@@ -215,7 +215,7 @@ class _Client(asyncio.Protocol):
 
     def _post(self) -> None:
         self._answer, self._began = b"", time.perf_counter()
-        self._transport.write(_REQUEST % self._path().encode())
+        self._transport.write(_REQUEST % next(self._paths).encode())
 
     def _fail(self, told: str) -> None:
         if not self.ended.done():
