@@ -48,6 +48,7 @@ ROUNDS = 4
 PEOPLE = 1_000_000
 LINKS = 1_000_000
 CONNECTIONS = 128
+_REVISION = "0123456789abcdef" * 4
 BODY = b"List-Unsubscribe=One-Click"
 _REQUEST = (
     b"POST %%s HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s"
@@ -316,6 +317,7 @@ def _fact(who: str) -> Fact:
         source="one_click",
         campaign="daily",
         campaign_type="email",
+        revision=_REVISION,
     )
 
 
