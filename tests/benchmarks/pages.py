@@ -19,12 +19,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import duckdb
 import uvicorn
 import uvloop
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -37,6 +39,8 @@ from maysend.ledger import open_ledger, stores
 from maysend.ledger.tables import EventRow, events
 from maysend.ledger.writer import Writer
 from maysend.model import Project
+from maysend.web.metrics import Metrics
+from maysend.web.middleware import Frame
 from maysend.web.recording import Waking
 from serving import FILES, KEY, Server, serving, write
 
@@ -65,11 +69,12 @@ def measure(directory: Path, scale: float) -> dict[str, object]:
     every server the same requests, a fresh link in each; in a directory of its own below ``directory``, so that nobody
     has left before.
 
-    ``insert``: an empty handler, and one group-committed insert of one column into SQLite. ``insert_event``: the same
-    with the row of an event, into the ledger's ``events`` with its indexes. ``append``: an empty handler, and one fact
-    appended to the ledger. ``one_click``: ``maysend serve``, in turn with these. ``beside_evaluate``: the same while
-    ``maysend evaluate`` runs over a million people (times ``scale``) on every core. ``of_insert``, ``of_insert_event``
-    and ``of_append``: one-click's answers per second as a share of theirs. Any answer but 200 raises RuntimeError.
+    ``insert``: the same server (its headers and counters) with an empty handler, and one group-committed insert of one
+    column into SQLite. ``insert_event``: the same with the row of an event, into the ledger's ``events`` with its indexes.
+    ``append``: the same with one fact appended to the ledger. ``one_click``: ``maysend serve``, in turn with these.
+    ``beside_evaluate``: the same while ``maysend evaluate`` runs over a million people (times ``scale``) on every core.
+    ``of_insert``, ``of_insert_event`` and ``of_append``: one-click's answers per second as a share of theirs. Any answer
+    but 200 raises RuntimeError.
 
     ``server_cpu_us`` is the processor time that the server took for an answer: it says the same on a busy machine.
 
@@ -225,7 +230,7 @@ class _Client(asyncio.Protocol):
 
 @contextmanager
 def _empty(keep: Callable[[], Keep]) -> Iterator[tuple[str, int]]:
-    """The least that a server can do for a durable answer, in a process of its own: its URL, and the process."""
+    """The same server with an empty handler, in a process of its own: its URL, and the process."""
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listening:
         process = multiprocessing.get_context("fork").Process(target=_serve_empty, args=(listening, keep))
         process.start()
@@ -247,7 +252,8 @@ def _serve_empty(listening: socket.socket, keep: Callable[[], Keep]) -> None:
             raise told
         return PlainTextResponse("ok")
 
-    app = Starlette(routes=[Route("/u/{token}", answer, methods=["POST"])])
+    app = Starlette(routes=[Route("/u/{token}", answer, methods=["POST"])], middleware=[Middleware(Frame, Metrics())])
+    app.state.site = SimpleNamespace(prefix="")
     uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False)).run([listening])
 
 

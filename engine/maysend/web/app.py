@@ -29,6 +29,7 @@ _log = logging.getLogger("maysend")
 
 def create(site: Site, ledger: Ledger, lifespan: Lifespan[Starlette] | None = None) -> Starlette:
     """An ASGI application; ``app.state.site`` may be replaced while it runs."""
+    metrics = Metrics()
     app = Starlette(
         routes=[
             _route("/u/{token:path}", "group_page", GET=pages.show_group, POST=pages.leave),
@@ -44,7 +45,7 @@ def create(site: Site, ledger: Ledger, lifespan: Lifespan[Starlette] | None = No
             _route("/healthz", "healthz", GET=_show_health),
             _route("/metrics", "metrics", GET=_show_metrics),
         ],
-        middleware=[Middleware(Frame)],
+        middleware=[Middleware(Frame, metrics)],
         exception_handlers={
             InvalidTokenError: _tell_invalid,
             LedgerError: _tell_unavailable,
@@ -54,8 +55,8 @@ def create(site: Site, ledger: Ledger, lifespan: Lifespan[Starlette] | None = No
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
-    app.state.site, app.state.ledger, app.state.metrics = site, ledger, Metrics()
-    app.state.recorder = Recorder(ledger, app.state.metrics)
+    app.state.site, app.state.ledger, app.state.metrics = site, ledger, metrics
+    app.state.recorder = Recorder(ledger, metrics)
     return app
 
 

@@ -20,10 +20,12 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        requests = Counter(
-            "maysend_requests", "Requests answered.", ["route", "method", "status"], registry=self._registry
+        requests = Histogram(
+            "maysend_request_seconds",
+            "Time to answer a request.",
+            ["route", "method", "status"],
+            registry=self._registry,
         )
-        seconds = Histogram("maysend_request_seconds", "Time to answer a request.", ["route"], registry=self._registry)
         events = Counter(
             "maysend_events", "Events recorded, by source.", ["source", "resubscribed"], registry=self._registry
         )
@@ -34,16 +36,11 @@ class Metrics:
             "maysend_reloads", "Changes of declarations seen, by outcome.", ["outcome"], registry=self._registry
         )
         # The library looks a label up slowly, for every request: each is looked up once.
-        self._requests, self._seconds, self._events = (
-            cache(requests.labels),
-            cache(seconds.labels),
-            cache(events.labels),
-        )
+        self._requests, self._events = cache(requests.labels), cache(events.labels)
 
     def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """One request answered."""
-        self._requests(route, method, status).inc()
-        self._seconds(route).observe(seconds)
+        self._requests(route, method, status).observe(seconds)
 
     def count_append(self, changed: Sequence[Fact], seconds: float) -> None:
         """One append, and the facts of it that became events."""

@@ -10,6 +10,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .metrics import Metrics
+
 HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": (
@@ -24,7 +26,7 @@ HEADERS = {
 }
 """Sent with every response that does not say otherwise."""
 
-_RAW = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+_RAW = {name.encode(): value.encode() for name, value in HEADERS.items()}
 _CROSS_ORIGIN = {
     "access-control-allow-methods": "GET, POST",
     "access-control-allow-headers": "content-type",
@@ -36,8 +38,8 @@ _METHODS = ("GET", "HEAD", "OPTIONS", "POST")
 class Frame:
     """Takes the proxy's prefix, upper-case first letters and trailing slashes off paths; adds headers; counts."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -60,7 +62,9 @@ class Frame:
                 await PlainTextResponse("something went wrong here\n", 500)(scope, receive, send_with_headers)
             raise
         finally:
-            _count(scope, status, time.perf_counter() - started)
+            route = getattr(scope.get("endpoint"), "__name__", "none")
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self._metrics.count_request(route, method, status, time.perf_counter() - started)
 
 
 def _tidy(path: str, prefix: str) -> str:
@@ -72,17 +76,10 @@ def _tidy(path: str, prefix: str) -> str:
 
 
 def _add(message: MutableMapping[str, Any], scope: Scope) -> None:
-    given = dict(message["headers"])
-    message["headers"] = [*message["headers"], *[header for header in _RAW if header[0] not in given]]
+    message["headers"] = list((_RAW | dict(message["headers"])).items())
     if scope["path"].startswith("/api/"):
         headers = MutableHeaders(scope=message)
         headers.add_vary_header("origin")
         origin = Headers(scope=scope).get("origin")
         if origin and origin in scope["app"].state.site.origins:
             headers.update(_CROSS_ORIGIN | {"access-control-allow-origin": origin})
-
-
-def _count(scope: Scope, status: int, seconds: float) -> None:
-    route = getattr(scope.get("endpoint"), "__name__", "none")
-    method = scope["method"] if scope["method"] in _METHODS else "other"
-    scope["app"].state.metrics.count_request(route, method, status, seconds)
