@@ -77,5 +77,5 @@ def _fact(data: Mapping[str, Any]) -> Fact:
         profile=data.get("profile"),
         type=data.get("type"),
         occurred_at=datetime.fromisoformat(data["at"]).replace(tzinfo=UTC),
-        source=data.get("source", "api"),
+        source=data.get("source", "cli"),
     )

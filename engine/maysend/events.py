@@ -19,7 +19,7 @@ Default = Literal["subscribed", "unsubscribed"]
 SOURCES: tuple[Source, ...] = ("page", "one_click", "api", "import", "feedback", "reply", "cli")
 ERASURE = "erasure"
 """The source of the no that is left of somebody erased; no event has it."""
-OWN_CHOICES = frozenset[str](("page", "one_click", "reply", "feedback", ERASURE))
+OWN_CHOICES = frozenset[str](("page", "one_click", "api", "reply", "feedback", ERASURE))
 """The sources of a no that holds until the person returns: they said it themselves, or it is left of them."""
 TYPES: tuple[Type, ...] = ("bounced", "dropped", "spam")
 

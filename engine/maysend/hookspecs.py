@@ -171,7 +171,8 @@ PageKind = Literal["group", "left", "preferences", "invalid", "unavailable"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What a page shows. On the kinds ``invalid`` and ``unavailable`` nothing but the language is set.
+    """What a page shows. On the kinds ``invalid`` and ``unavailable`` nothing but the language is set; and ``saved``
+    where the page is unavailable that would show what was saved just now.
 
     ``address`` is masked. ``groups`` are the link's on ``group`` and ``left`` (none: it is about the whole channel),
     and the visible ones on ``preferences``; ``subscribed`` is whether the channel as a whole is on. ``form`` goes back

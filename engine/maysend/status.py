@@ -119,7 +119,8 @@ class Standing:
     ) -> bool:
         """Whether a fact changes anything here, and so must be recorded (spec 4).
 
-        A no that others told (an import, the API) and the person now says too is theirs from then on: that is a change.
+        A no that others told (an import, the command line) and the person now says too is theirs from then on: that is
+        a change.
         """
         if type and not subscribed and type not in self.types and (self.last_yes is None or at >= self.last_yes):
             return True

@@ -30,6 +30,8 @@ def _read(body: bytes) -> Sequence[Report]:
         return _reports(message_from_bytes(body))
     except RecursionError:
         raise FeedbackError("is nested too deeply") from None
+    except (TypeError, ValueError, LookupError):  # a parameter that is encoded or numbered as nobody can read it
+        raise FeedbackError("is no message that can be read") from None
 
 
 def _reports(message: Message) -> Sequence[Report]:

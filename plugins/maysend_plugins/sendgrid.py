@@ -13,7 +13,13 @@ from maysend import FeedbackError, FeedbackParser, Report, hookimpl
 
 _SIGNATURE = "x-twilio-email-event-webhook-signature"
 _TIMESTAMP = "x-twilio-email-event-webhook-timestamp"
-_TYPES: Mapping[str, Any] = {"bounce": "bounced", "dropped": "dropped", "spamreport": "spam", "unsubscribe": None}
+_TYPES: Mapping[str, Any] = {
+    "bounce": "bounced",
+    "dropped": "dropped",
+    "spamreport": "spam",
+    "unsubscribe": None,
+    "group_unsubscribe": None,
+}
 _OF_THE_ADDRESS = ("bounced address", "unsubscribed address", "spam reporting address", "invalid")
 """Why SendGrid drops mail because of whom it is for; it also drops for what the sender did, such as a wrong header."""
 

@@ -77,8 +77,23 @@ def _reports(told: Mapping[str, Any]) -> list[Report]:
             complaint = told["complaint"]
             reason, at = complaint.get("complaintFeedbackType"), _time(complaint["timestamp"])
             return [Report(who["emailAddress"], "spam", reason, at) for who in complaint["complainedRecipients"]]
+        case "Subscription" if _left(told["subscription"]):
+            subscription = told["subscription"]
+            reason, at = subscription.get("source"), _time(subscription["timestamp"])
+            return [Report(address, None, reason, at) for address in told["mail"]["destination"]]
         case _:
             return []
+
+
+def _left(subscription: Mapping[str, Any]) -> bool:
+    """Whether somebody left a topic or all of them, by Amazon's own link or header."""
+    before, after = subscription.get("oldTopicPreferences") or {}, subscription["newTopicPreferences"]
+    return bool(after.get("unsubscribeAll") or _opted_out(after) - _opted_out(before))
+
+
+def _opted_out(preferences: Mapping[str, Any]) -> set[str]:
+    statuses = preferences.get("topicSubscriptionStatus") or ()
+    return {str(topic["topicName"]) for topic in statuses if topic["subscriptionStatus"] == "OptOut"}
 
 
 def _time(text: str) -> datetime:

@@ -121,18 +121,22 @@ class Click:
     status: int = 200
 
 
+MULTIPART_TYPE = "multipart/form-data; boundary=b"
 MULTIPART = '--b\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--b--\r\n'
 NESTED = "form" + "".join(
     f"\r\n--{depth}\r\nContent-Type: multipart/mixed; boundary={depth + 1}\r\n\r\n" for depth in range(1000)
 )
 CLICKS = [
     Click("urlencoded, as RFC 8058 has it"),
-    Click("multipart, as RFC 8058 has it", MULTIPART, "multipart/form-data; boundary=b"),
+    Click("multipart, as RFC 8058 has it", MULTIPART, MULTIPART_TYPE),
     Click("multipart with a quoted boundary", MULTIPART, 'multipart/form-data; boundary="b"'),
     Click("multipart without a boundary", MULTIPART, "multipart/form-data"),
-    Click("multipart cut off", MULTIPART[:40], "multipart/form-data; boundary=b"),
+    Click("multipart cut off", MULTIPART[:40], MULTIPART_TYPE),
     Click("multipart with an odd boundary", MULTIPART, "multipart/form-data; boundary*=utf-8''%ff"),
     Click("multipart with a boundary in no encoding", MULTIPART, "multipart/form-data; boundary*=undefined''b"),
+    Click("multipart with a boundary in two ways", MULTIPART, "multipart/form-data; boundary*0=a; boundary*=b"),
+    Click("multipart with a name in two ways", MULTIPART.replace("name=", "name*0=a; name*="), MULTIPART_TYPE),
+    Click("multipart with a name of endless parts", MULTIPART.replace("name", f"name*{'9' * 5000}"), MULTIPART_TYPE),
     Click("a thousand forms in one another", NESTED, "multipart/form-data; boundary=0"),
     Click("a charset", type=f"{URLENCODED}; charset=UTF-8"),
     Click("no content type", type=None),
@@ -231,13 +235,23 @@ def test_a_token_never_says_what_is_wrong_with_it(server: Server, client: httpx.
     assert len(server.events()) == before
 
 
+def test_files_of_pages_are_kept_by_browsers_until_they_change(client: httpx.Client, fresh: Fresh) -> None:
+    (path,) = re.findall(r'rel="stylesheet" href="([^"]+)"', client.get(f"/u/{fresh('daily')}").text)
+    first = client.get(path)
+    assert first.headers["content-type"].startswith("text/css")
+    assert first.headers["cache-control"] == "no-cache"
+    again = client.get(path, headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert client.get(path, headers={"if-none-match": '"another"'}).content == first.content
+
+
 def test_tokens_and_addresses_are_in_no_log(server: Server, client: httpx.Client, fresh: Fresh) -> None:
     token = fresh("daily")
     for method in ("GET", "HEAD", "OPTIONS", "POST", "DELETE"):
         client.request(method, f"/u/{token}")
         client.request(method, f"/p/{token}x")
     metrics = client.get("/metrics").text
-    assert 'maysend_requests_total{method="POST",route="group_page",status="200"}' in metrics
+    assert 'maysend_request_seconds_count{method="POST",route="group_page",status="200"}' in metrics
     for text in ("".join(server.log), metrics):
         assert token[:20] not in text
         assert "@example.com" not in text

@@ -9,7 +9,7 @@ from .world import Fact, Profile, World
 
 CHANNEL_DEFAULTS = {"email": "subscribed", "sms": "subscribed", "push": "subscribed", OPT_IN: "unsubscribed"}
 
-OWN_CHOICES = ("page", "one_click", "reply", "feedback")
+OWN_CHOICES = ("page", "one_click", "api", "reply", "feedback")
 """How people say themselves that they leave."""
 
 Events = list[Fact]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from maysend import plugins, tokens
 from maysend.errors import LedgerError
 from maysend.ledger import Ledger, Subject, open_ledger
 from maysend.ledger.erasure import KEY_VARIABLE
+from maysend.web import reloading, server
 from maysend.web.app import create
 from maysend.web.languages import choose
 from maysend.web.middleware import HEADERS
@@ -43,6 +46,33 @@ def token(tmp_path: Path) -> str:
     return token_of(tmp_path, "daily", "1", "a@example.com")
 
 
+def test_a_worker_in_another_s_place_waits_for_what_the_others_serve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else a worker that dies while project.yaml is broken, or names another ledger, takes the pages with it, or some
+    of the answers."""
+    monkeypatch.setattr(reloading, "SECONDS", 0.01)
+    write(tmp_path, f"sqlite:///{tmp_path}/ledger.db")
+    right = (tmp_path / "project.yaml").read_text("utf-8")
+    served = server._fingerprint(load(tmp_path))
+    (tmp_path / "project.yaml").write_text("profiles: {", "utf-8")
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(server._in_its_place, tmp_path, served)
+        for text, said in (
+            (right.replace("ledger.db", "other.db"), "project.yaml:1:"),
+            (right, "project.yaml names another ledger"),
+        ):
+            ends = time.monotonic() + 10
+            while said not in caplog.text and time.monotonic() < ends:
+                time.sleep(0.01)
+            assert not waiting.done()
+            replacement = tmp_path / "replacement"
+            replacement.write_text(text, "utf-8")
+            replacement.replace(tmp_path / "project.yaml")
+        assert waiting.result(10).ledger.endswith("ledger.db")
+    assert caplog.text.count("a worker waits") == 2
+
+
 def test_nobody_is_told_that_nothing_was_saved_where_it_was(
     ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -51,6 +81,10 @@ def test_nobody_is_told_that_nothing_was_saved_where_it_was(
     monkeypatch.setattr(Ledger, "standing", _gone)
     shown = ask("POST", f"/u/{token(tmp_path)}", data=form.body())
     assert (shown.status_code, "nothing was saved" in shown.text) == (200, False)
+    shown = ask("GET", f"/p/{token(tmp_path)}?saved")
+    assert (shown.status_code, "nothing was saved" in shown.text, "are saved" in shown.text) == (503, False, True)
+    shown = ask("GET", f"/p/{token(tmp_path)}")
+    assert (shown.status_code, "nothing was saved" in shown.text) == (503, True)
     monkeypatch.setattr("maysend.web.api._state", _gone)
     monkeypatch.setattr("maysend.preferences.Preferences.changing", lambda *_: [])
     told = ask("POST", f"/api/preferences/{token(tmp_path)}", json={"subscribed": False})

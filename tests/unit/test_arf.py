@@ -105,6 +105,7 @@ def test_arf_takes_a_date_that_nothing_can_hold_for_none(date: bytes) -> None:
         (COMPLAINT.replace(b"Rcpt-To: <user@example.com>", b"x: y").replace(b"To: <other", b"X: <o"), "who complains"),
         (NESTED, "is nested too deeply"),
         (COMMENTED, "is nested too deeply"),
+        (COMPLAINT.replace(b"boundary=", b"boundary*0=a; boundary*=", 1), "is no message that can be read"),
     ],
 )
 def test_arf_says_what_is_missing(message: bytes, told: str) -> None:

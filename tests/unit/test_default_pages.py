@@ -97,12 +97,12 @@ def test_contrast_is_that_of_wcag() -> None:
     assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
 
 
-def test_a_file_s_name_changes_with_its_content(tmp_path: Path) -> None:
+def test_colours_are_in_the_style_sheet(tmp_path: Path) -> None:
     plain, coloured = renderer(tmp_path), renderer(tmp_path, colours={"accent": "#aa0000"})
-    assert [name.partition("-")[0] for name in plain.files] == ["style"]
-    assert plain.files.keys().isdisjoint(coloured.files)
-    (name,) = coloured.files
-    assert f'href="/static/{name}"' in coloured.render(Page(kind="invalid", language="en"))
+    assert plain.files.keys() == coloured.files.keys() == {"style.css"}
+    assert b"#aa0000" in coloured.files["style.css"]
+    assert b"#aa0000" not in plain.files["style.css"]
+    assert 'href="/static/style.css"' in coloured.render(Page(kind="invalid", language="en"))
 
 
 def test_a_project_s_templates_style_and_logo_are_taken(tmp_path: Path) -> None:

@@ -108,6 +108,8 @@ def test_sendgrid_reports_what_is_final() -> None:
         {"event": "dropped", "email": "j@example.com", "timestamp": 1714564800},
         {"event": "spamreport", "email": "e@example.com", "timestamp": 1714564800},
         {"event": "unsubscribe", "email": "f@example.com", "timestamp": 1714564800},
+        {"event": "group_unsubscribe", "email": "k@example.com", "timestamp": 1714564800, "asm_group_id": 1},
+        {"event": "group_resubscribe", "email": "l@example.com", "timestamp": 1714564800, "asm_group_id": 1},
         {"event": "open", "email": "g@example.com", "timestamp": 1714564800},
     ]
     body = json.dumps(events).encode()
@@ -116,6 +118,7 @@ def test_sendgrid_reports_what_is_final() -> None:
         Report("d@example.com", "dropped", "Bounced Address", AT),
         Report("e@example.com", "spam", None, AT),
         Report("f@example.com", None, None, AT),
+        Report("k@example.com", None, None, AT),
     ]
 
 
@@ -193,10 +196,35 @@ BOUNCE = {
 }
 
 
+def subscription(before: dict[str, str], after: dict[str, str], *, everything: bool = False) -> dict[str, Any]:
+    """Somebody's statuses of SES's topics, before and after a click on its link."""
+    statuses, were = (
+        [{"topicName": topic, "subscriptionStatus": status} for topic, status in told.items()]
+        for told in (after, before)
+    )
+    return {
+        "eventType": "Subscription",
+        "mail": {"destination": ["c@example.com"]},
+        "subscription": {
+            "timestamp": "2024-05-01T12:00:00.000Z",
+            "source": "UnsubscribeHeader",
+            "newTopicPreferences": {"unsubscribeAll": everything, "topicSubscriptionStatus": statuses},
+            "oldTopicPreferences": {"unsubscribeAll": False, "topicSubscriptionStatus": were},
+        },
+    }
+
+
+LEFT = [Report("c@example.com", None, "UnsubscribeHeader", AT)]
+
+
 @pytest.mark.usefixtures("fetched")
 @pytest.mark.parametrize(
     ("message", "reports"),
     [
+        (subscription({"news": "OptIn"}, {"news": "OptOut"}), LEFT),
+        (subscription({}, {}, everything=True), LEFT),
+        (subscription({"news": "OptOut"}, {"news": "OptIn"}), []),
+        (subscription({"news": "OptOut"}, {"news": "OptOut", "club": "OptIn"}), []),
         (BOUNCE, [Report("a@example.com", "bounced", "smtp; 550 5.1.1 unknown", AT)]),
         (BOUNCE | {"bounce": BOUNCE["bounce"] | {"bounceType": "Transient"}}, []),  # type: ignore[operator] # JSON
         (

@@ -127,7 +127,7 @@ def test_a_yes_does_not_overturn_the_persons_own_no(
     ledger.append([Fact(channel="email", group=left, subscribed=False, profile="1", source=source, occurred_at=then)])
     yes = {"profile": "1", "group": "offers", "status": "subscribed", "occurred_at": "2024-01-02"}
     stale = yes | {"occurred_at": "2023-01-01", "group": left or ""}
-    own = source in ("page", "one_click", "reply", "feedback")
+    own = source in ("page", "one_click", "api", "reply", "feedback")
     for dry_run in (True, False):
         outcome = imported(project, ledger, stale, yes, dry_run=dry_run)
         assert (outcome.changed, outcome.unchanged) == ((0, 1) if own else (1, 1))

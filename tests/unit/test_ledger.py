@@ -29,7 +29,7 @@ NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
 
 
 def no(group: str | None = "news", **fields: Any) -> Fact:
-    return Fact(**{"channel": "email", "group": group, "subscribed": False, "profile": "1", "source": "api"} | fields)
+    return Fact(**{"channel": "email", "group": group, "subscribed": False, "profile": "1", "source": "cli"} | fields)
 
 
 def yes(group: str | None = "news", **fields: Any) -> Fact:

@@ -39,6 +39,42 @@ def test_it_takes_in_the_change_after_one_that_could_not_be(
     assert "serving the last valid ones" in caplog.text
 
 
+def test_it_tries_again_what_something_else_kept_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A picture that project.yaml names may come after it, and lies in no folder that is looked at."""
+    monkeypatch.setattr(reloading, "SECONDS", 0.01)
+    monkeypatch.setattr(reloading, "AGAIN", 0.05)
+    told, tries, taken = list[str](), list[int](), Event()
+
+    def reload() -> None:
+        tries.append(1)
+        if len(tries) < 4:
+            raise MaysendError("logo.svg cannot be read")
+        taken.set()
+
+    reloader = Reloader(tmp_path, reload, told.append)
+    reloader.start()
+    with caplog.at_level(logging.INFO, "maysend"):
+        (tmp_path / "project.yaml").write_text("x", "utf-8")
+        assert taken.wait(10)
+        reloader.stop()
+    assert told == ["refused", "taken"]
+    assert caplog.text.count("logo.svg cannot be read") == 1
+    assert len(tries) == 4
+
+
+def test_it_sees_what_a_template_is_made_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reloading, "SECONDS", 0.01)
+    (tmp_path / "pages" / "parts").mkdir(parents=True)
+    taken = Event()
+    reloader = Reloader(tmp_path, taken.set)
+    reloader.start()
+    (tmp_path / "pages" / "parts" / "head.html").write_text("x", "utf-8")
+    assert taken.wait(10)
+    reloader.stop()
+
+
 def test_it_outlives_a_disk_that_is_gone_for_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -117,8 +117,8 @@ class Ledger:
     def take_in(self, facts: Sequence[Fact], *, allow_resubscribe: bool = False) -> tuple[int, list[int]]:
         """Record facts of another system as ``append`` does; return how many are events now, and which were refused.
 
-        Refused, told by its place among ``facts``, is a yes against a no that a subject said by page, one-click, reply
-        or feedback, unless ``allow_resubscribe``.
+        Refused, told by its place among ``facts``, is a yes against a no that a subject said by page, one-click, API,
+        reply or feedback, unless ``allow_resubscribe``.
         """
         recorded = self._record(facts, spare_own_choices=not allow_resubscribe)
         return sum(row is not None for row in recorded.rows), recorded.refused

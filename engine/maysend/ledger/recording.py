@@ -38,7 +38,7 @@ def record(
 
     A fact whose ``event_id`` is there already changes nothing. With ``retried`` an earlier try may have been committed
     unheard, so that its events are told as if recorded now. With ``spare_own_choices`` a yes is refused against a no
-    that a subject said by page, one-click, reply or feedback.
+    that a subject said by page, one-click, API, reply or feedback.
     """
     known = _recorded(connection, [fact.event_id for fact in facts])
     named = [subjects_of(fact) for fact in facts]

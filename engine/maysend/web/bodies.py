@@ -17,6 +17,9 @@ SECONDS = 10
 _PARTS = 1000
 """The most fields of a form."""
 
+_UNREADABLE = (TypeError, ValueError, LookupError)
+"""What `email` raises where a parameter is encoded or numbered (RFC 2231) as nobody can read it."""
+
 Fields = dict[str, list[str]]
 
 
@@ -74,7 +77,7 @@ def _multipart(content_type: str, body: bytes) -> Fields:
     head["content-type"] = "".join(letter for letter in content_type if letter.isprintable())
     try:
         boundary = head.get_boundary()
-    except (ValueError, LookupError):  # it is encoded (RFC 2231) in what nobody can decode
+    except _UNREADABLE:
         return {}
     if not boundary:
         return {}
@@ -82,8 +85,11 @@ def _multipart(content_type: str, body: bytes) -> Fields:
     found: Fields = {}
     for text in re.split(line, body, maxsplit=_PARTS):
         part = BytesHeaderParser().parsebytes(text)
-        name = part.get_param("name", header="content-disposition")
-        payload = part.get_payload(decode=True)
+        try:
+            name = part.get_param("name", header="content-disposition")
+            payload = part.get_payload(decode=True)
+        except _UNREADABLE:
+            continue
         if isinstance(name, str) and isinstance(payload, bytes):
             found.setdefault(name, []).append(payload.decode("utf-8", "replace"))
     return found

@@ -1,7 +1,8 @@
-"""Files that pages load: the renderer's under names that change with their content, and ``maysend.js``."""
+"""Files that pages load: the renderer's, and ``maysend.js``."""
 
 from __future__ import annotations
 
+import hashlib
 import mimetypes
 from functools import cache
 from importlib.resources import files
@@ -14,15 +15,18 @@ from .site import Site
 
 
 async def show(request: Request) -> Response:
-    """A file of the page renderer. Its name holds a hash, so that browsers may keep it."""
+    """A file of the page renderer. Browsers keep it, and ask each time whether it is another by now."""
     site: Site = request.app.state.site
     name = request.path_params["name"]
     if name not in site.renderer.files:
         raise HTTPException(404)
+    content = site.renderer.files[name]
+    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    headers = {"cache-control": "no-cache", "etag": tag}
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    return Response(
-        site.renderer.files[name], media_type=kind, headers={"cache-control": "public, max-age=31536000, immutable"}
-    )
+    return Response(content, media_type=kind, headers=headers)
 
 
 async def show_script(_: Request) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -66,15 +67,19 @@ async def show_invalid(request: Request, _: Exception) -> Response:
 
 
 async def show_unavailable(request: Request, _: Exception) -> Response:
-    """What people get where the ledger cannot be reached: nothing was saved, and they are told so."""
-    response = await _bare(request, "unavailable", 503)
+    """What people get where the ledger cannot be reached: nothing was saved, and they are told so; or what they sent
+    is saved, and cannot be shown."""
+    response = await _bare(
+        request, "unavailable", 503, saved=request.method == "GET" and "saved" in request.query_params
+    )
     response.headers["retry-after"] = "30"
     return response
 
 
-async def _bare(request: Request, kind: PageKind, status: int) -> Response:
+async def _bare(request: Request, kind: PageKind, status: int, *, saved: bool = False) -> Response:
     site: Site = request.app.state.site
-    response = await _html(request, site, lambda language: site.renderer.render(Page(kind=kind, language=language)))
+    page = Page(kind=kind, language="", saved=saved)
+    response = await _html(request, site, lambda language: site.renderer.render(replace(page, language=language)))
     response.status_code = status
     return response
 

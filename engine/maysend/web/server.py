@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import signal
 import socket
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -24,12 +26,16 @@ from ..errors import InvalidProjectError, MaysendError
 from ..ledger import open_ledger
 from ..model import Project
 from ..moments import Clock
+from . import reloading
 from .app import create
 from .metrics import MULTIPROCESS
 from .reloading import Reloader
 from .site import open_site
 
 _ROOT = "MAYSEND_PROJECT"
+_SERVED = "MAYSEND_SERVED"
+"""The environment variable that tells workers which ledger is served."""
+_OTHER_LEDGER = "project.yaml names another ledger; restart the server to use it"
 _GRACE = 20
 """Seconds that requests under way have to end in."""
 
@@ -58,6 +64,7 @@ def serve(root: Path, host: str, port: int, workers: int) -> None:
             server.run([listening])
         else:
             app.state.ledger.close()
+            os.environ[_SERVED] = _fingerprint(app.state.site.project)
             _log.info(said)
             Multiprocess(_config("maysend.web.server:create_app", workers=workers), [listening]).run()
 
@@ -74,23 +81,25 @@ def create_app() -> Starlette:
     """
     _set_up_logging()
     root, found, keys = Path(os.environ[_ROOT]), plugins.load(), tokens.keys_from_environment()
-    project = load(root)
-    ledger = open_ledger(project.ledger, root)
-    site = open_site(project, found, ledger, keys)
 
     def reload() -> None:
         fresh = load(root)
         if fresh.ledger != project.ledger:
-            raise MaysendError("project.yaml names another ledger; restart the server to use it")
+            raise MaysendError(_OTHER_LEDGER)
         before, app.state.site = app.state.site.project, open_site(fresh, found, ledger, keys)
         if fresh.settings.get("sinks") != before.settings.get("sinks"):
             app.state.delivery.stop()
             app.state.delivery = delivery.start(fresh, found, ledger)
         garbage.settle()
 
+    # What changes from here on is taken in, also while the ledger is opened, and upgraded.
+    reloader = Reloader(root, reload, lambda outcome: app.state.metrics.reloads.labels(outcome).inc())
+    project = _in_its_place(root, os.environ[_SERVED]) if _SERVED in os.environ else load(root)
+    ledger = open_ledger(project.ledger, root)
+    site = open_site(project, found, ledger, keys)
+
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        reloader = Reloader(root, reload, lambda outcome: app.state.metrics.reloads.labels(outcome).inc())
         app.state.delivery = delivery.start(project, found, ledger)
         reloader.start()
         garbage.settle()
@@ -103,6 +112,28 @@ def create_app() -> Starlette:
 
     app = create(site, ledger, lifespan)
     return app
+
+
+def _in_its_place(root: Path, served: str) -> Project:
+    """The project for a worker that is started anew: once it is valid, and has the ledger that the others write to."""
+    said = ""
+    while True:
+        try:
+            project = load(root)
+            if _fingerprint(project) == served:
+                return project
+            reason = _OTHER_LEDGER
+        except MaysendError as error:
+            reason = str(error)
+        if reason != said:
+            _log.error("a worker waits for declarations that can be served\n%s", reason)
+            said = reason
+        time.sleep(reloading.SECONDS)
+
+
+def _fingerprint(project: Project) -> str:
+    """Tells ledgers apart, and tells no password."""
+    return hashlib.sha256(project.ledger.encode()).hexdigest()
 
 
 def load(root: Path) -> Project:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-_UNSEEN = ("head", "script", "style", "template")
+_UNSEEN = ("head", "script", "style", "template", "title")
 
 
 def visible(html: str) -> str:
@@ -22,10 +22,10 @@ class _Reader(HTMLParser):
         self._unseen = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - its signature
-        self._unseen += tag in _UNSEEN
+        self._unseen = 0 if tag == "body" else self._unseen + (tag in _UNSEEN)  # </head> may be left out
 
     def handle_endtag(self, tag: str) -> None:
-        self._unseen -= tag in _UNSEEN
+        self._unseen = max(0, self._unseen - (tag in _UNSEEN))
 
     def handle_data(self, data: str) -> None:
         if not self._unseen:

@@ -22,19 +22,20 @@ class RecordSleeve:
     def render(self, page: Page) -> str:
         words = WORDS[page.language]
         notice = words["test"] if page.test else words["saved"] if page.saved else ""
+        heading = words["unshown" if page.kind == "unavailable" and page.saved else page.kind]
         return f"""<!doctype html>
 <html lang="{escape(page.language)}">
 <head>
   <meta charset="utf-8">
   <meta name="viewport" content="width=device-width, initial-scale=1">
   <meta name="robots" content="noindex, nofollow">
-  <title>{words[page.kind]} – {self._title}</title>
+  <title>{heading} – {self._title}</title>
   <link rel="stylesheet" href="{self._styles}">
 </head>
 <body>
   <main class="sleeve">
     <p class="label">{self._title}</p>
-    <h1>{words[page.kind]}</h1>
+    <h1>{heading}</h1>
     {f'<p class="notice" role="status">{notice}</p>' if notice else ""}
     {f'<p class="address">{escape(page.address)}</p>' if page.address else ""}
     {_content(page, words)}

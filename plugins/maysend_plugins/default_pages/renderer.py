@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +36,7 @@ _SAMPLES = (
     Page(kind="preferences", language=catalogues.FALLBACK, address="a", groups=_SWITCHES, saved=True),
     Page(kind="invalid", language=catalogues.FALLBACK),
     Page(kind="unavailable", language=catalogues.FALLBACK),
+    Page(kind="unavailable", language=catalogues.FALLBACK, saved=True),
 )
 """Pages that every template is tried out with."""
 
@@ -65,11 +65,10 @@ class TemplateRenderer:
         self._catalogues = catalogues.load()
         self._environment.globals |= {"_": self._translate, "title": settings.title}
         self.languages = tuple(self._catalogues)
-        files: dict[str, bytes] = {}
         styles = self._source(_STYLE) + style(settings.pages.get("colours", {}))
-        self._environment.globals["styles"] = settings.static + _hashed(files, _STYLE, styles.encode())
+        self.files = files = {_STYLE: styles.encode()}
+        self._environment.globals["styles"] = settings.static + _STYLE
         self._environment.globals["logo"] = _logo(settings, files)
-        self.files = files
         for page in _SAMPLES:
             self._try_out(page)
 
@@ -106,14 +105,8 @@ def _logo(settings: PageSettings, files: dict[str, bytes]) -> str:
     if not logo or logo.startswith("https://"):
         return str(logo)
     try:
-        return settings.static + _hashed(files, Path(logo).name, (settings.root / logo).read_bytes())
+        name = Path(logo).name
+        files[name] = (settings.root / logo).read_bytes()
+        return settings.static + name
     except OSError as error:
         raise PluginError(f"project.yaml: pages.logo: {logo} cannot be read: {error.strerror}") from None
-
-
-def _hashed(files: dict[str, bytes], name: str, content: bytes) -> str:
-    """Keep a file under a name that changes with its content, and return that name."""
-    path = Path(name)
-    hashed = f"{path.stem}-{hashlib.sha256(content).hexdigest()[:12]}{path.suffix}"
-    files[hashed] = content
-    return hashed
