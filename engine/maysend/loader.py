@@ -95,6 +95,7 @@ def check(root: Path, plugins: Plugins, given: Given | None = None) -> tuple[Pro
     look at; it is None where ``project.yaml`` is one of them. A file with problems does not hide those of others, and
     what it declares is not unknown to them.
     """
+    root = root.absolute()
     shapes = Shapes(plugins)
     problems: list[Problem] = list(_strays(root))
     settings, found = _settings(root, shapes, given)
@@ -110,7 +111,7 @@ def check(root: Path, plugins: Plugins, given: Given | None = None) -> tuple[Pro
                 declared.documents[kind][name] = document
     problems += declared.problems()
     usable = settings and references.is_zone(settings.data.get("timezone", "UTC"))
-    at = given.root if given else root
+    at = given.root.absolute() if given else root
     return declared.project(at, settings) if settings and usable else None, sorted(set(problems))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -30,11 +31,17 @@ def publish(directory: Path, name: str, told: Mapping[str, Any]) -> None:
     unfinished.write_text(json.dumps(told), encoding="utf-8")
     os.replace(unfinished, directory / f"{name}.json")
     found: list[tuple[int, Path]] = []
-    for each in directory.glob(f"{name}-*"):
+    for each in published(directory, name):
         with suppress(FileNotFoundError):  # another run may remove it
             found.append((each.stat().st_mtime_ns, each))
     for _, old in sorted(found)[:-_KEPT]:
         old.unlink(missing_ok=True)
+
+
+def published(directory: Path, name: str) -> list[Path]:
+    """The files of a directory that are ``<name>-*``, by the names that runs give them; others are not ours."""
+    own = re.compile(rf"{name}-(\d+-[0-9a-f]+\.(parquet|duckdb)|[0-9a-f]{{8}}\.json)")
+    return sorted(file for file in directory.glob(f"{name}-*") if own.fullmatch(file.name))
 
 
 class Output:

@@ -9,6 +9,7 @@ it in place of the profiles, as long as they are the same files, and adds the an
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -46,7 +47,7 @@ from .trees import column, missing, named, select, small, table
 
 E = exp.Expr
 RELATION = "roster"
-_FORMAT = 5
+_FORMAT = 6
 _MOST_ITEMS, _MOST_TEXTS, _LOOKED_AT = 240, 2_000, 50_000
 _LONGEST = 100_000
 """How many letters all the values of a numbered text may have together: the manifest has them."""
@@ -98,7 +99,9 @@ def write(
     told("writing the roster")
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        written = reader.keep(_query(view, profiles, standings, items, texts), file)
+        query = _query(view, profiles, standings, items, texts)
+        _check_names(query, project)
+        written = reader.keep(query, file)
         _check(reader, file, profiles, project)
         backend.check_sources()
         manifest = {
@@ -273,6 +276,14 @@ def _query(
         pieces = enumerate(items_of(column(name, "p"), values))
         found += [named(bits, items_column(name, piece)) for piece, bits in pieces]
     return query.select(*found)
+
+
+def _check_names(query: exp.Select, project: Project) -> None:
+    """Raises SourceError where a column of the profiles has the name of one that is added, so that one is lost."""
+    names = Counter(one.alias_or_name.lower() for one in query.selects)
+    if twice := [name for name, times in names.items() if times > 1]:
+        told = f'{project.profiles.source.location}: column "{twice[0]}" has a name that a roster needs'
+        raise SourceError(f"{told}; rename it, or run without a roster")
 
 
 def _check(backend: Backend, file: Path, profiles: Table, project: Project) -> None:

@@ -22,7 +22,7 @@ from .errors import OutputError, SourceError
 from .hookspecs import ChannelType
 from .ledger import Ledger, Mark, Subject
 from .model import SNAPSHOTS, Project, Source
-from .output import publish
+from .output import publish, published
 from .targeting.features import value
 from .trees import cast, column, missing, named, table
 
@@ -96,6 +96,13 @@ def place(project: Project) -> Path:
     return project.root / (project.engine.snapshots if project.engine else SNAPSHOTS)
 
 
+def forget_all(project: Project) -> None:
+    """Remove what is in the directory of a project's snapshots, and in the one that it had before ``engine`` named
+    another. Raises OutputError."""
+    for directory in {place(project), project.root / SNAPSHOTS}:
+        forget(directory)
+
+
 def people(project: Project, channel_types: Mapping[str, ChannelType], profiles: Table) -> list[exp.Query]:
     """Queries for every profile of the opened source ``profiles``, and every address, on each channel."""
     queries: list[exp.Query] = []
@@ -117,8 +124,9 @@ def people(project: Project, channel_types: Mapping[str, ChannelType], profiles:
 def forget(directory: Path) -> None:
     """Remove every snapshot, and the roster: somebody was erased."""
     try:
-        for file in sorted((*directory.glob("answers*"), *directory.glob("roster*"))):
-            file.unlink(missing_ok=True)
+        for name in ("answers", "roster"):
+            for file in (directory / f"{name}.json", *published(directory, name)):
+                file.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{directory}: the snapshot cannot be removed: {error.strerror}") from None
 

@@ -23,7 +23,7 @@ from sqlglot import exp
 from engine import loaded_plugins, loaded_project, record, write_project, write_roster
 from maysend import evaluation, explain, exporting, runner, snapshot
 from maysend.cli import maysend
-from maysend.errors import LedgerError
+from maysend.errors import LedgerError, SourceError
 from maysend.events import Fact
 from maysend.ledger import Subject, open_ledger
 from maysend.model import Source
@@ -160,6 +160,41 @@ def test_a_column_may_have_any_name(tmp_path: Path) -> None:
     record(world, tmp_path)
     write_roster(tmp_path)
     assert uses(tmp_path)
+
+
+def test_a_column_of_the_profiles_is_never_taken_for_one_of_its_own(tmp_path: Path) -> None:
+    """It numbers the values of ``children`` in a column of a name that the profiles may have, too."""
+    columns = {**WORLD["columns"], "children": "text", "Number of children": "integer"}
+    profiles = [{**one, "children": "no", "Number of children": 2} for one in WORLD["profiles"]]
+    world = {**WORLD, "columns": columns, "profiles": profiles}
+    write_project(world, tmp_path)
+    record(world, tmp_path)
+    with pytest.raises(SourceError, match='"number of children" has a name that a roster needs; rename it'):
+        write_roster(tmp_path)
+    assert not list((tmp_path / ".maysend").glob("roster*"))
+
+
+def test_what_others_keep_beside_is_left_alone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = [root / ".maysend" / name for name in ("answers.csv", "answers-of-2024.csv", "roster-v1.xlsx")]
+    for file in kept:
+        file.write_text("ours", "utf-8")
+        os.utime(file, (0, 0))
+    write_roster(root)
+    write_roster(root)
+    write_roster(root)
+    monkeypatch.setenv("MAYSEND_ERASURE_KEY", "a secret that is never rotated")
+    assert CliRunner().invoke(maysend, ["--project", str(root), "erase", "--profile", "1"]).exit_code == 0
+    assert sorted(file for file in (root / ".maysend").glob("*") if file.suffix != ".db") == sorted(kept)
+
+
+def test_erasing_reaches_the_snapshots_from_before_another_engine(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list((root / ".maysend").glob("roster*"))
+    project = yaml.safe_load((root / "project.yaml").read_text(encoding="utf-8"))
+    project["engine"] = {"type": "spark", "master": "local[1]", "snapshots": "elsewhere"}
+    (root / "project.yaml").write_text(yaml.safe_dump(project), encoding="utf-8")
+    monkeypatch.setenv("MAYSEND_ERASURE_KEY", "a secret that is never rotated")
+    assert CliRunner().invoke(maysend, ["--project", str(root), "erase", "--address", "b@example.com"]).exit_code == 0
+    assert not list((root / ".maysend").glob("roster*"))
 
 
 @pytest.mark.parametrize("broken", ["", "{}", "[]", '{"format": 1}'])

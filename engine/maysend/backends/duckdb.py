@@ -22,7 +22,7 @@ from ..columns import NUMBERS, Table
 from ..errors import MaysendError, OutputError, SourceError
 from ..model import Source
 from .csv_files import is_csv, read_header
-from .duckdb_columns import DECLARED, table_of, texts_of
+from .duckdb_columns import DECLARED, as_written, check_declared, table_of, texts_of
 from .duckdb_statements import AS_WRITTEN, STATEMENTS, attach, copied, identifier, projected, temporary
 from .failures import converted_column, line
 from .queries import read_paths, read_query
@@ -75,6 +75,7 @@ class DuckDB:
             missing = [column for column in source.columns if column not in relation.columns]
             if missing:
                 raise SourceError(f'{source.location}: has no column "{missing[0]}", which "columns" declares')
+            check_declared(relation, source)
             if declared := {**texts_of(relation), **source.columns}:
                 relation = relation.project(", ".join(projected(name, declared) for name in relation.columns))
             relation.create_view(name, replace=True)
@@ -313,7 +314,8 @@ class DuckDB:
         if path.endswith(".sql"):
             return self._connection.sql(read_query(source).sql("duckdb"))
         if path.endswith(_JSON):
-            return self._connection.read_json(path)
+            guessed = self._connection.read_json(path)
+            return self._connection.read_json(path, columns=as_written(guessed, source))
         self.check_columns(source, self._files(source))
         return self._connection.read_parquet(path, union_by_name=True, hive_partitioning=True)
 

@@ -8,6 +8,8 @@ from typing import Any
 import duckdb
 
 from ..columns import ColumnType, Kind
+from ..errors import SourceError
+from ..model import Source
 
 _TEXTS = {"UUID": "text", "UUID[]": "list of text"}
 """Types that are text to people, but cannot be compared with a text that is none of theirs."""
@@ -36,12 +38,36 @@ DECLARED: Mapping[str, str] = {
     "list of integer": "BIGINT[]",
     "list of number": "DOUBLE[]",
 }
+UNWRITTEN = 'column "{}" holds numbers with a point, which engines write in different ways: it cannot be declared text'
+"""Why a float is no text: its key would be another on another engine, and answers under the first would be lost."""
+
+_AS_WRITTEN = {"text": "VARCHAR", "list of text": "VARCHAR[]", "timestamp": "VARCHAR"}
+"""What JSON is read as where these are declared."""
 
 
 def texts_of(relation: duckdb.DuckDBPyRelation) -> dict[str, str]:
     """The columns that must become text to be compared with any, as if their types were declared."""
     types = zip(relation.columns, map(str, relation.types), strict=True)
     return {name: _TEXTS[type_] for name, type_ in types if type_ in _TEXTS}
+
+
+def as_written(relation: duckdb.DuckDBPyRelation, source: Source) -> dict[str, str]:
+    """The types to read JSON with: those guessed, but for what is declared to be text or a time without a zone the
+    letters as they are, of which a guess may make others (a UUID in small letters, another hour).
+
+    Raises SourceError as ``check_declared``.
+    """
+    check_declared(relation, source)
+    texts = {name: _AS_WRITTEN[type_] for name, type_ in source.columns.items() if type_ in _AS_WRITTEN}
+    types = zip(relation.columns, map(str, relation.types), strict=True)
+    return {name: texts.get(name, type_) for name, type_ in types}
+
+
+def check_declared(relation: duckdb.DuckDBPyRelation, source: Source) -> None:
+    """Raises SourceError where a float is declared as text."""
+    for name, type_ in zip(relation.columns, map(str, relation.types), strict=True):
+        if source.columns.get(name) == "text" and type_ in ("FLOAT", "DOUBLE"):
+            raise SourceError(f"{source.location}: {UNWRITTEN.format(name)}")
 
 
 def table_of(relation: duckdb.DuckDBPyRelation) -> dict[str, ColumnType]:

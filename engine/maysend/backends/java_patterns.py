@@ -30,6 +30,8 @@ _POSIX = {
     "word": _WORD,
     "xdigit": "0-9A-Fa-f",
 }
+_TURKISH = "\u0130\u0131"
+"""I with a dot and i without one, which Java takes for i where capitals count for nothing, and RE2 does not."""
 _SAME = {"A": "\\A", "z": "\\z", "a": "\\x07", "f": "\\f", "t": "\\t", "n": "\\n", "r": "\\r", "v": "\\x0B"}
 _REPEATED = re.compile(r"\{\d+(?:,\d*)?\}")
 _GROUP = re.compile(r"\(\?(?:P?<\w+>|(?P<flags>[imsU]*)(?P<off>-[imsU]*)?(?P<end>[:)]))")
@@ -81,7 +83,7 @@ class _Reader:
         self._at += 1
         if character in "^$.":
             return self._place(character)
-        return character if character in "*+?|" else _literal(character)
+        return character if character in "*+?|" else self._letter(character)
 
     def _place(self, character: str) -> str:
         flags = self._flags[-1]
@@ -90,6 +92,12 @@ class _Reader:
         if "m" in flags:
             return "(?:\\A|(?<=\\n))" if character == "^" else "(?=\\n|\\z)"
         return "\\A" if character == "^" else "\\z"
+
+    def _letter(self, character: str) -> str:
+        """A character that stands for itself."""
+        if "i" not in self._flags[-1] or character not in f"iI{_TURKISH}":
+            return _literal(character)
+        return f"(?-iu:{'[iI]' if character in 'iI' else character})"
 
     def _opened(self) -> str:
         found = _GROUP.match(self._pattern, self._at)
@@ -123,11 +131,12 @@ class _Reader:
             return _NOT_AT_WORD
         if found := _QUOTED.match(self._pattern, self._at):
             self._at = found.end()
-            return "".join(map(_literal, found[1]))
+            return "".join(map(self._letter, found[1]))
         if character.lower() in _CLASSES:
             self._at += 1
-            return f"[{'^' if character.isupper() else ''}{_CLASSES[character.lower()]}]"
-        return self._one()
+            return self._among(_CLASSES[character.lower()], negated=character.isupper())
+        one = self._one()
+        return self._letter("i") if one in ("\\x{69}", "\\x{49}") else one
 
     def _one(self) -> str:
         """An escape that is one character or a property, written the same in a class and outside."""
@@ -152,13 +161,21 @@ class _Reader:
         """A bracket expression, from behind its ``[``."""
         negated = self._pattern.startswith("^", self._at)
         self._at += negated
-        found = ["[^" if negated else "["]
+        found: list[str] = []
         first = True
         while first or self._pattern[self._at] != "]":
             first = False
             found.append(self._member())
         self._at += 1
-        return "".join(found) + "]"
+        return self._among("".join(found), negated=negated)
+
+    def _among(self, members: str, *, negated: bool) -> str:
+        """A class; where capitals count for nothing, the two letters are not in it for the sake of i."""
+        written = f"[{'^' if negated else ''}{members}]"
+        if "i" not in self._flags[-1] or not _is_latin(members):
+            return written
+        turkish = f"(?-iu:[{_TURKISH}])"
+        return f"(?:{written}|{turkish})" if negated else f"(?:(?!{turkish}){written})"
 
     def _member(self) -> str:
         character = self._pattern[self._at]
@@ -182,6 +199,13 @@ class _Reader:
 
     def _refused(self, part: str) -> SourceError:
         return SourceError(f'the pattern "{self._pattern}" uses {part}, which Spark cannot follow; write it without')
+
+
+def _is_latin(members: str) -> bool:
+    """Whether what a class names ends before the two letters, and it names no property and no complement."""
+    numbered = (int(found, 16) for found in re.findall(r"\\x\{([0-9A-Fa-f]+)\}", members))
+    latest = max((*map(ord, members), *numbered), default=0)
+    return latest < ord(_TURKISH[0]) and not re.search(r"\\[pP]|\[\^", members)
 
 
 def _literal(character: str) -> str:

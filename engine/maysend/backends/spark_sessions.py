@@ -52,6 +52,10 @@ def session(engine: SparkEngine, told: Callable[[str], None]) -> Iterator[SparkS
     """
     told(f"reaching {engine.place}")
     _reach(engine.place)
+    running = SparkSession.getActiveSession()
+    if running is not None and not engine.remote:  # somebody else's, who goes on with it as it is
+        yield _beside(running, engine)
+        return
     if engine.remote:
         with _started(engine, lambda: SparkSession.builder.remote(engine.place)) as found:
             yield found
@@ -63,6 +67,15 @@ def session(engine: SparkEngine, told: Callable[[str], None]) -> Iterator[SparkS
             found.sparkContext.pythonExec = python
         _wait_for_a_worker(found, engine)
         yield found
+
+
+def _beside(running: SparkSession, engine: SparkEngine) -> SparkSession:
+    """A session of ours beside a running one, with the settings that can still be made."""
+    own = of_its_own(running)
+    for name, value in engine.settings.items():
+        if own.conf.isModifiable(name):
+            own.conf.set(name, value)
+    return own
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +19,7 @@ from .spark_words import errors
 KEPT = {"mapreduce.fileoutputcommitter.marksuccessfuljobs": "false"}
 """How Spark writes: no empty file beside, that says it is done."""
 
-_OWN = "spark-"
+_OWN = re.compile("spark-[0-9a-f]{16}")
 _LEFT_OVER = 7 * 24 * 3600  # seconds
 _SEEN = "seen"
 _PROBED = 8
@@ -34,11 +35,13 @@ class Shared:
     def __init__(self, shared: Path, local: DuckDB) -> None:
         self._local, self._checked = local, False
         try:
-            for left in shared.glob(f"{_OWN}*"):
+            for left in shared.glob("spark-*"):
+                if not _OWN.fullmatch(left.name):  # such as Spark's own
+                    continue
                 with suppress(FileNotFoundError):  # another run may remove it
                     if left.stat().st_mtime < time() - _LEFT_OVER:
                         shutil.rmtree(left, ignore_errors=True)
-            self._directory = shared / f"{_OWN}{token_hex(8)}"
+            self._directory = shared / f"spark-{token_hex(8)}"
             self._directory.mkdir(parents=True)
         except OSError as error:
             raise OutputError(f"{shared}: cannot be written: {error.strerror}") from None

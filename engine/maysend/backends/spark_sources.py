@@ -16,6 +16,7 @@ from ..errors import SourceError
 from ..model import Source
 from .csv_files import is_csv, read_header
 from .duckdb import stamp_of
+from .duckdb_columns import UNWRITTEN
 from .spark_words import quoted
 
 _KINDS: Mapping[type[types.DataType], Kind] = {
@@ -35,7 +36,7 @@ _DECLARED: Mapping[str, str] = {
     "boolean": "BOOLEAN",
     "date": "DATE",
     "timestamp": "TIMESTAMP_NTZ",
-    "instant": "TIMESTAMP",
+    "instant": "TIMESTAMP_LTZ",
     "list of text": "ARRAY<STRING>",
     "list of integer": "ARRAY<BIGINT>",
     "list of number": "ARRAY<DOUBLE>",
@@ -59,12 +60,25 @@ def read(session: SparkSession, source: Source) -> DataFrame:
         return frame
     return frame.select(
         *(
-            functions.col(quoted(name)).cast(_DECLARED[source.columns[name]]).alias(name)
-            if name in source.columns
-            else functions.col(quoted(name))
-            for name in frame.columns
+            _as_declared(field, source.columns[field.name]) if field.name in source.columns else quoted(field.name)
+            for field in frame.schema.fields
         )
     )
+
+
+def _as_declared(field: types.StructField, declared: str) -> Column:
+    """A column of the type that is declared, with what DuckDB makes of the stored one."""
+    found = functions.col(quoted(field.name))
+    match declared, field.dataType:
+        case "integer", types.FloatType() | types.DoubleType():
+            found = functions.rint(found)
+        case "integer", types.DecimalType():
+            found = functions.round(found)
+        case "list of integer", types.ArrayType(elementType=types.FloatType() | types.DoubleType()):
+            found = functions.transform(found, functions.rint)
+        case "text", types.FloatType() | types.DoubleType():
+            raise SourceError(UNWRITTEN.format(field.name))
+    return found.cast(_DECLARED[declared]).alias(field.name)
 
 
 def _text(name: str, source: Source) -> Column:
@@ -94,11 +108,27 @@ def _undeclared(session: SparkSession, source: Source) -> DataFrame:
             multiLine=True,
         ).csv(paths)
     if path.endswith(_JSON):
-        return session.read.options(mode="FAILFAST").json(paths)
+        reader = session.read.options(mode="FAILFAST")
+        fields = reader.json(paths).schema.fields
+        return reader.schema(types.StructType([_as_text(field, source) for field in fields])).json(paths)
     options = {"mergeSchema": "true"} if len(paths) > 1 or "*" in path else {}
     if base := _base(path):
         options["basePath"] = uri(base) if source.local else base
     return session.read.options(**options).parquet(*paths)
+
+
+def _as_text(field: types.StructField, source: Source) -> types.StructField:
+    """A field of JSON whose type was guessed; where text is declared, it is read as it is written.
+
+    Raises SourceError where that is a float.
+    """
+    written = {"text": types.StringType(), "list of text": types.ArrayType(types.StringType())}
+    declared = written.get(source.columns.get(field.name, ""))
+    if not declared:
+        return field
+    if isinstance(field.dataType, types.DoubleType):
+        raise SourceError(UNWRITTEN.format(field.name))
+    return types.StructField(field.name, declared)
 
 
 def uri(path: str | Path) -> str:
@@ -119,6 +149,8 @@ def files_of(source: Source) -> list[str]:
     if not source.local:
         return []
     found = [source.path] if os.path.exists(source.path) else glob(source.path, recursive=True)
+    if unread := [path for path in found if _is_hidden(os.path.basename(path))]:
+        raise SourceError(f"{unread[0]}: Spark reads no file whose name starts with _ or . and is silent; rename it")
     files = [file for path in found for file in (_inside(Path(path)) if os.path.isdir(path) else [path])]
     if not files:
         raise SourceError(f"{source.location}: there is no such file")
@@ -153,12 +185,17 @@ def columns_of(schema: types.StructType) -> dict[str, ColumnType]:
 
 
 def _inside(directory: Path) -> list[str]:
-    """A directory's data files: what starts with ``_`` or ``.`` is none, as in Spark."""
+    """A directory's data files."""
     return [
         str(file)
         for file in directory.rglob("*")
-        if file.is_file() and not any(part.startswith(("_", ".")) for part in file.relative_to(directory).parts)
+        if file.is_file() and not any(map(_is_hidden, file.relative_to(directory).parts))
     ]
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether a name is that of no data, as Spark has it: ``_x`` and ``.x``, but not the partition ``_x=1``."""
+    return name.startswith(".") or (name.startswith("_") and "=" not in name)
 
 
 def _base(path: str) -> str | None:

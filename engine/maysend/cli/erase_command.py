@@ -41,7 +41,7 @@ def command(root: Path, as_json: bool, address: str | None, profile: str | None)
         raise UnknownNameError(f'"{address}" is an address on no channel')
     with open_ledger(project.ledger, project.root) as ledger:
         events = ledger.erase(people)
-    snapshot.forget(snapshot.place(project))
+    snapshot.forget_all(project)
     if as_json:
         print_json({"events": events})
     else:

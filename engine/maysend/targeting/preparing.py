@@ -276,7 +276,7 @@ def _list_values(plan: Plan, predicates: list[Predicate], engine: Engine) -> set
             distinct = (
                 select(column("value")).distinct(copy=False).from_(values.subquery("every", copy=False), copy=False)
             )
-            distinct = distinct.where(exp.not_(missing(column("value"))), copy=False)
+            distinct = distinct.where(exp.not_(missing(column("value"))), copy=False).limit(_FEW + 1, copy=False)
             order = exp.Order(expressions=[exp.Ordered(this=column("value"), desc=False)])
             code = named(exp.Window(this=exp.RowNumber(), order=order), "code")
             engine.each(f"found {name}", distinct, first={})

@@ -111,4 +111,4 @@ def test_links_of_an_audience_are_those_of_duckdb(
     on_spark(store, settings=INTERPRETED, master=spark.master)
     found = links("on spark")
     assert found == expected
-    assert not list((store / ".maysend").glob("maysend-*"))
+    assert not list((store / ".maysend").glob("spark-*"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 import yaml
+from sqlglot import exp
 
 from decision_cases import EVERYONE
 from engine import loaded_plugins, loaded_project, record, write_project
@@ -94,6 +96,81 @@ def test_keys_without_a_sign_are_cut_at_a_target_cap(root: Path, running: SparkS
     here, there = on_both(root, running)
     assert here == there
     assert "over_target_cap" in str(here)
+
+
+@pytest.mark.parametrize("ending", ["parquet", "jsonl"])
+def test_declared_types_are_the_same_whatever_is_stored(root: Path, running: SparkSession, ending: str) -> None:
+    """Half an age, an amount in a decimal, and in JSON a key that could be a UUID, and a time with a zone."""
+    key = "upper('a0eebc99-9c0b-4ef8-bb6d-6bb9bd38' || lpad(i::VARCHAR, 4, '0'))"
+    rows = f"""SELECT {key} AS id, i || '@x.org' AS email, i + 0.5::DOUBLE AS age,
+        (i - 6 + 0.5)::DECIMAL(6, 1) AS sum, '2024-05-31T' || lpad(i::VARCHAR, 2, '0') || ':30:00+02:00' AS at,
+        [i + 0.5::DOUBLE] AS tried FROM range(12) t(i)"""
+    form = "JSON" if ending == "jsonl" else "PARQUET"
+    duckdb.sql(f"COPY ({rows}) TO '{root}/people.{ending}' (FORMAT {form})")
+    columns = "{id: text, age: integer, sum: integer, at: timestamp, tried: list of integer}"
+    reading(root, f"{{source: people.{ending}, key: id, columns: {columns}}}")
+    for name, where in {
+        "even": "{property: age, in: [0, 2, 4, 6, 8, 10, 12]}",
+        "sums": "{property: sum, in: [-5, -3, -1, 1, 3, 5]}",
+        "early": "{property: at, before: 2024-05-31T02:00:00}",
+        "tried": "{property: tried, has_any: [2, 4]}",
+    }.items():
+        (root / "segments" / f"{name}.yaml").write_text(f"where: {where}\n")
+        (root / "campaigns" / f"{name}.yaml").write_text(f"channel: email\naudience: {{include: [{name}]}}\n")
+    (root / "campaigns/elsewhere.yaml").unlink()
+    (root / "segments/elsewhere.yaml").unlink()
+    here, there = on_both(root, running)
+    assert here == there
+    assert all("included" in found.values() and "not_in_audience" in found.values() for found in here.values())
+    assert all(key == key.upper() for found in here.values() for key in found)
+
+
+def test_a_float_declared_as_text_is_refused(root: Path, running: SparkSession) -> None:
+    duckdb.sql(f"COPY (SELECT * REPLACE (id::DOUBLE AS id) FROM '{root}/profiles.parquet') TO '{root}/people.parquet'")
+    reading(root, "{source: people.parquet, key: id, columns: {id: text}}")
+    for session in (None, Interpreted(running)):
+        with pytest.raises(InvalidProjectError, match='column "id" holds numbers with a point'):
+            decisions(loaded_project(root), AS_OF, session)
+
+
+def test_a_file_that_spark_would_pass_over_is_refused(root: Path, running: SparkSession) -> None:
+    (root / "many").mkdir()
+    duckdb.sql(f"COPY (FROM '{root}/profiles.parquet' WHERE id < 6) TO '{root}/many/1.parquet'")
+    duckdb.sql(f"COPY (FROM '{root}/profiles.parquet' WHERE id >= 6) TO '{root}/many/_2.parquet'")
+    reading(root, '{source: "many/*.parquet", key: id}')
+    with pytest.raises(InvalidProjectError, match=r"_2\.parquet: Spark reads no file whose name starts with _"):
+        decisions(loaded_project(root), AS_OF, Interpreted(running))
+
+
+def test_a_running_session_goes_on_as_it_was(root: Path, running: SparkSession) -> None:
+    """Settings of its own change no answer either."""
+    project = yaml.safe_load((root / "project.yaml").read_text())
+    project["engine"] = {"type": "spark", "master": running.sparkContext.master}
+    (root / "project.yaml").write_text(yaml.safe_dump(project))
+    running.range(1).createOrReplaceTempView("profiles")
+    running.conf.set("spark.sql.session.timeZone", "America/New_York")
+    try:
+        with runner.opened(loaded_project(root), AS_OF, loaded_plugins()) as run:
+            assert len(run.backend.rows(exp.select("id").from_("profiles"))) == 12
+        assert running.table("profiles").count() == 1
+        assert running.conf.get("spark.sql.session.timeZone") == "America/New_York"
+    finally:
+        running.conf.unset("spark.sql.session.timeZone")
+        running.catalog.dropTempView("profiles")
+
+
+def test_directories_of_others_are_not_left_overs(tmp_path: Path) -> None:
+    from maysend.backends.duckdb import DuckDB
+    from maysend.backends.spark_shared import Shared
+
+    others = [tmp_path / name for name in ("spark-events", "spark-4.0-bin-hadoop3", "spark-0123456789abcdef0")]
+    left = tmp_path / "spark-0123456789abcdef"
+    for directory in (*others, left):
+        directory.mkdir()
+        os.utime(directory, (0, 0))
+    with DuckDB() as local:
+        Shared(tmp_path, local).remove()
+    assert sorted(tmp_path.iterdir()) == sorted(others)
 
 
 def test_a_link_to_nowhere_is_one_line(root: Path, running: SparkSession) -> None:
