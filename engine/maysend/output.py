@@ -19,6 +19,7 @@ from .errors import OutputError
 MANIFEST = "manifest.json"
 
 
+_LOG = ".wal"  # what DuckDB leaves beside a file where it was killed
 _KEPT = 2  # the newest file, and the one before, which another run may be reading
 
 
@@ -33,14 +34,16 @@ def publish(directory: Path, name: str, told: Mapping[str, Any]) -> None:
     found: list[tuple[int, Path]] = []
     for each in published(directory, name):
         with suppress(FileNotFoundError):  # another run may remove it
-            found.append((each.stat().st_mtime_ns, each))
+            if each.suffix != _LOG:
+                found.append((each.stat().st_mtime_ns, each))
     for _, old in sorted(found)[:-_KEPT]:
         old.unlink(missing_ok=True)
+        old.with_name(f"{old.name}{_LOG}").unlink(missing_ok=True)
 
 
 def published(directory: Path, name: str) -> list[Path]:
     """The files of a directory that are ``<name>-*``, by the names that runs give them; others are not ours."""
-    own = re.compile(rf"{name}-(\d+-[0-9a-f]+\.(parquet|duckdb)|[0-9a-f]{{8}}\.json)")
+    own = re.compile(rf"{name}-(\d+-[0-9a-f]+\.(parquet|duckdb)({_LOG})?|[0-9a-f]{{8}}\.json)")
     return sorted(file for file in directory.glob(f"{name}-*") if own.fullmatch(file.name))
 
 

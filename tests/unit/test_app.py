@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -46,31 +49,59 @@ def token(tmp_path: Path) -> str:
     return token_of(tmp_path, "daily", "1", "a@example.com")
 
 
-def test_a_worker_in_another_s_place_waits_for_what_the_others_serve(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Else a worker that dies while project.yaml is broken, or names another ledger, takes the pages with it, or some
-    of the answers."""
+@pytest.fixture
+def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project, and the environment of a worker that takes another's place."""
+    write(tmp_path, url := f"sqlite:///{tmp_path}/ledger.db")
+    open_ledger(url, tmp_path, create=True).close()
     monkeypatch.setattr(reloading, "SECONDS", 0.01)
-    write(tmp_path, f"sqlite:///{tmp_path}/ledger.db")
-    right = (tmp_path / "project.yaml").read_text("utf-8")
-    served = server._fingerprint(load(tmp_path))
-    (tmp_path / "project.yaml").write_text("profiles: {", "utf-8")
+    monkeypatch.setenv(server._ROOT, str(tmp_path))
+    monkeypatch.setenv(server._SERVED, server._fingerprint(load(tmp_path)))
+    monkeypatch.setenv(tokens.VARIABLE, KEY)
+    return tmp_path
+
+
+def test_a_worker_in_another_s_place_waits_for_what_the_others_serve(
+    worker: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else one that dies while project.yaml or a template is broken, or another ledger is named, takes the pages with
+    it, or some of the answers."""
+    right = (worker / "project.yaml").read_text("utf-8")
+    (worker / "project.yaml").write_text("profiles: {", "utf-8")
+    (worker / "pages").mkdir()
+    (worker / "pages" / "group.html").write_text("{% if %}", "utf-8")
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(server._in_its_place, tmp_path, served)
-        for text, said in (
-            (right.replace("ledger.db", "other.db"), "project.yaml:1:"),
-            (right, "project.yaml names another ledger"),
+        waiting = pool.submit(server.create_app)
+        for said, file, text in (
+            ("project.yaml:1:", "project.yaml", right.replace("ledger.db", "other.db")),
+            ("project.yaml names another ledger", "project.yaml", right),
+            ("pages/group.html:1:", "pages/group.html", "right"),
         ):
             ends = time.monotonic() + 10
             while said not in caplog.text and time.monotonic() < ends:
                 time.sleep(0.01)
             assert not waiting.done()
-            replacement = tmp_path / "replacement"
-            replacement.write_text(text, "utf-8")
-            replacement.replace(tmp_path / "project.yaml")
-        assert waiting.result(10).ledger.endswith("ledger.db")
-    assert caplog.text.count("a worker waits") == 2
+            (worker / "replacement").write_text(text, "utf-8")
+            (worker / "replacement").replace(worker / file)
+        waiting.result(10).state.ledger.close()
+    assert caplog.text.count("a worker waits") == 3
+
+
+def test_a_worker_that_waits_ends_at_a_signal(worker: Path) -> None:
+    """uvicorn's own handlers are there already, and only tell a server that is not."""
+    (worker / "project.yaml").write_text("profiles: {", "utf-8")
+    program = (
+        "import signal; from maysend.web import server\n"
+        "signal.signal(signal.SIGTERM, lambda *_: None); server.create_app()"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr
+            assert "a worker waits" in process.stderr.readline()
+            process.terminate()
+            assert process.wait(10) == -signal.SIGTERM
+        finally:
+            process.kill()
 
 
 def test_nobody_is_told_that_nothing_was_saved_where_it_was(

@@ -75,6 +75,13 @@ def test_it_sees_what_a_template_is_made_of(tmp_path: Path, monkeypatch: pytest.
     reloader.stop()
 
 
+def test_a_file_in_the_place_of_a_folder_is_for_others_to_tell(tmp_path: Path) -> None:
+    (tmp_path / "segments").write_text("", "utf-8")
+    reloader = Reloader(tmp_path, lambda: None)
+    reloader.start()
+    reloader.stop()
+
+
 def test_it_outlives_a_disk_that_is_gone_for_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -41,7 +41,7 @@ DECLARED: Mapping[str, str] = {
 UNWRITTEN = 'column "{}" holds numbers with a point, which engines write in different ways: it cannot be declared text'
 """Why a float is no text: its key would be another on another engine, and answers under the first would be lost."""
 
-_AS_WRITTEN = {"text": "VARCHAR", "list of text": "VARCHAR[]", "timestamp": "VARCHAR"}
+_AS_WRITTEN = {"text": "VARCHAR", "list of text": "VARCHAR[]", "date": "VARCHAR", "timestamp": "VARCHAR"}
 """What JSON is read as where these are declared."""
 
 
@@ -52,8 +52,8 @@ def texts_of(relation: duckdb.DuckDBPyRelation) -> dict[str, str]:
 
 
 def as_written(relation: duckdb.DuckDBPyRelation, source: Source) -> dict[str, str]:
-    """The types to read JSON with: those guessed, but for what is declared to be text or a time without a zone the
-    letters as they are, of which a guess may make others (a UUID in small letters, another hour).
+    """The types to read JSON with: those guessed, but for what is declared to be text, a date or a time without a
+    zone the letters as they are, of which a guess may make others (a UUID in small letters, another hour).
 
     Raises SourceError as ``check_declared``.
     """
@@ -66,7 +66,7 @@ def as_written(relation: duckdb.DuckDBPyRelation, source: Source) -> dict[str, s
 def check_declared(relation: duckdb.DuckDBPyRelation, source: Source) -> None:
     """Raises SourceError where a float is declared as text."""
     for name, type_ in zip(relation.columns, map(str, relation.types), strict=True):
-        if source.columns.get(name) == "text" and type_ in ("FLOAT", "DOUBLE"):
+        if source.columns.get(name) in ("text", "list of text") and type_.removesuffix("[]") in ("FLOAT", "DOUBLE"):
             raise SourceError(f"{source.location}: {UNWRITTEN.format(name)}")
 
 

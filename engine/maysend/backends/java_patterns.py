@@ -11,8 +11,8 @@ import re
 from ..errors import SourceError
 
 _WORD = "0-9A-Za-z_"
-_AT_WORD = f"(?:(?<=[{_WORD}])(?![{_WORD}])|(?<![{_WORD}])(?=[{_WORD}]))"
-_NOT_AT_WORD = f"(?:(?<=[{_WORD}])(?=[{_WORD}])|(?<![{_WORD}])(?![{_WORD}]))"
+_AT_WORD = f"(?-iu:(?<=[{_WORD}])(?![{_WORD}])|(?<![{_WORD}])(?=[{_WORD}]))"
+_NOT_AT_WORD = f"(?-iu:(?<=[{_WORD}])(?=[{_WORD}])|(?<![{_WORD}])(?![{_WORD}]))"
 _CLASSES = {"d": "0-9", "w": _WORD, "s": "\\t\\n\\f\\r\\x20"}
 _POSIX = {
     "alnum": "0-9A-Za-z",
@@ -174,8 +174,8 @@ class _Reader:
         written = f"[{'^' if negated else ''}{members}]"
         if "i" not in self._flags[-1] or not _is_latin(members):
             return written
-        turkish = f"(?-iu:[{_TURKISH}])"
-        return f"(?:{written}|{turkish})" if negated else f"(?:(?!{turkish}){written})"
+        turkish, complement = f"(?-iu:[{_TURKISH}])", "[^" in members
+        return f"(?:{written}|{turkish})" if negated != complement else f"(?:(?!{turkish}){written})"
 
     def _member(self) -> str:
         character = self._pattern[self._at]
@@ -202,10 +202,10 @@ class _Reader:
 
 
 def _is_latin(members: str) -> bool:
-    """Whether what a class names ends before the two letters, and it names no property and no complement."""
+    """Whether what a class names ends before the two letters, and it names no property; a complement has them."""
     numbered = (int(found, 16) for found in re.findall(r"\\x\{([0-9A-Fa-f]+)\}", members))
     latest = max((*map(ord, members), *numbered), default=0)
-    return latest < ord(_TURKISH[0]) and not re.search(r"\\[pP]|\[\^", members)
+    return latest < ord(_TURKISH[0]) and not re.search(r"\\[pP]", members)
 
 
 def _literal(character: str) -> str:

@@ -70,7 +70,8 @@ class Spark:
         self._brought: set[str] = set()
         self._opened: dict[str, tuple[Source, Sequence[object]]] = {}
         for name, setting in _SETTINGS.items():
-            session.conf.set(name, setting)
+            if session.conf.get(name) != setting:  # one that is deprecated is warned of
+                session.conf.set(name, setting)
 
     def __enter__(self) -> Spark:
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from glob import glob
@@ -41,6 +42,8 @@ _DECLARED: Mapping[str, str] = {
     "list of integer": "ARRAY<BIGINT>",
     "list of number": "ARRAY<DOUBLE>",
 }
+_MARKER = re.compile("_(SUCCESS|metadata|common_metadata|(committed|started)_.*)")
+"""What Spark and those like it write beside data."""
 _UNSIGNED = types.DecimalType(20, 0)  # Parquet's unsigned 64 bits
 _JSON = (".json", ".jsonl", ".ndjson", ".json.gz")
 
@@ -76,7 +79,9 @@ def _as_declared(field: types.StructField, declared: str) -> Column:
             found = functions.round(found)
         case "list of integer", types.ArrayType(elementType=types.FloatType() | types.DoubleType()):
             found = functions.transform(found, functions.rint)
-        case "text", types.FloatType() | types.DoubleType():
+        case "list of integer", types.ArrayType(elementType=types.DecimalType()):
+            found = functions.transform(found, lambda item: functions.round(item))
+        case "text" | "list of text", kind if _is_float(kind):
             raise SourceError(UNWRITTEN.format(field.name))
     return found.cast(_DECLARED[declared]).alias(field.name)
 
@@ -126,9 +131,16 @@ def _as_text(field: types.StructField, source: Source) -> types.StructField:
     declared = written.get(source.columns.get(field.name, ""))
     if not declared:
         return field
-    if isinstance(field.dataType, types.DoubleType):
+    if _is_float(field.dataType):
         raise SourceError(UNWRITTEN.format(field.name))
     return types.StructField(field.name, declared)
+
+
+def _is_float(kind: types.DataType) -> bool:
+    """Whether a type is a float, or a list of them."""
+    return isinstance(
+        kind.elementType if isinstance(kind, types.ArrayType) else kind, types.FloatType | types.DoubleType
+    )
 
 
 def uri(path: str | Path) -> str:
@@ -149,7 +161,8 @@ def files_of(source: Source) -> list[str]:
     if not source.local:
         return []
     found = [source.path] if os.path.exists(source.path) else glob(source.path, recursive=True)
-    if unread := [path for path in found if _is_hidden(os.path.basename(path))]:
+    found = [path for path in found if not _MARKER.fullmatch(os.path.basename(path))]
+    if unread := [path for path in found if os.path.isfile(path) and _is_hidden(os.path.basename(path))]:
         raise SourceError(f"{unread[0]}: Spark reads no file whose name starts with _ or . and is silent; rename it")
     files = [file for path in found for file in (_inside(Path(path)) if os.path.isdir(path) else [path])]
     if not files:

@@ -7,6 +7,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 
@@ -32,7 +33,9 @@ class Reloader:
     def __init__(self, root: Path, reload: Callable[[], None], told: Callable[[str], None] = lambda _: None) -> None:
         self._root, self._reload, self._told = root, reload, told
         self._stop = Event()
-        self._seen = self._look()
+        self._seen = dict[str, tuple[int, int]]()
+        with suppress(OSError):  # whoever reads the declarations says why
+            self._seen = self._look()
         self._refused, self._again = "", math.inf
         self._thread = Thread(target=self._run, name="maysend-reload", daemon=True)
 
@@ -90,7 +93,7 @@ class Reloader:
                         for entry in entries
                         if entry.name == PROJECT_FILE or (folder != self._root and entry.is_file())
                     )
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 continue
 
 

@@ -8,11 +8,13 @@ import os
 import signal
 import socket
 import tempfile
+import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import uvicorn
@@ -23,14 +25,16 @@ from uvicorn.supervisors import Multiprocess
 from .. import delivery, garbage, loader, plugins, tokens
 from ..declarations import meaning
 from ..errors import InvalidProjectError, MaysendError
-from ..ledger import open_ledger
+from ..ledger import Ledger, open_ledger
 from ..model import Project
 from ..moments import Clock
 from . import reloading
 from .app import create
 from .metrics import MULTIPROCESS
 from .reloading import Reloader
-from .site import open_site
+from .site import Site, open_site
+
+T = TypeVar("T")
 
 _ROOT = "MAYSEND_PROJECT"
 _SERVED = "MAYSEND_SERVED"
@@ -82,6 +86,17 @@ def create_app() -> Starlette:
     _set_up_logging()
     root, found, keys = Path(os.environ[_ROOT]), plugins.load(), tokens.keys_from_environment()
 
+    def begin() -> tuple[Project, Ledger, Site]:
+        project = load(root)
+        if os.environ.get(_SERVED, _fingerprint(project)) != _fingerprint(project):
+            raise MaysendError(_OTHER_LEDGER)
+        ledger = open_ledger(project.ledger, root)
+        try:
+            return project, ledger, open_site(project, found, ledger, keys)
+        except BaseException:
+            ledger.close()
+            raise
+
     def reload() -> None:
         fresh = load(root)
         if fresh.ledger != project.ledger:
@@ -94,9 +109,7 @@ def create_app() -> Starlette:
 
     # What changes from here on is taken in, also while the ledger is opened, and upgraded.
     reloader = Reloader(root, reload, lambda outcome: app.state.metrics.reloads.labels(outcome).inc())
-    project = _in_its_place(root, os.environ[_SERVED]) if _SERVED in os.environ else load(root)
-    ledger = open_ledger(project.ledger, root)
-    site = open_site(project, found, ledger, keys)
+    project, ledger, site = _patiently(begin) if _SERVED in os.environ else begin()
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -114,21 +127,34 @@ def create_app() -> Starlette:
     return app
 
 
-def _in_its_place(root: Path, served: str) -> Project:
-    """The project for a worker that is started anew: once it is valid, and has the ledger that the others write to."""
+def _patiently(begin: Callable[[], T]) -> T:
+    """What ``begin`` returns, for a worker that takes another's place: tried until it can be had, while the others go
+    on with what they have. A signal ends it at once."""
     said = ""
-    while True:
-        try:
-            project = load(root)
-            if _fingerprint(project) == served:
-                return project
-            reason = _OTHER_LEDGER
-        except MaysendError as error:
-            reason = str(error)
-        if reason != said:
-            _log.error("a worker waits for declarations that can be served\n%s", reason)
-            said = reason
-        time.sleep(reloading.SECONDS)
+    with _signals_as_they_were():
+        while True:
+            try:
+                return begin()
+            except MaysendError as error:
+                reason = str(error)
+            if reason != said:
+                _log.error("a worker waits for declarations that can be served\n%s", reason)
+                said = reason
+            time.sleep(reloading.SECONDS)
+
+
+@contextmanager
+def _signals_as_they_were() -> Iterator[None]:
+    """uvicorn's handlers only tell the server, which is not there yet."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {caught: signal.signal(caught, signal.SIG_DFL) for caught in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for caught, handler in before.items():
+            signal.signal(caught, handler)
 
 
 def _fingerprint(project: Project) -> str:
