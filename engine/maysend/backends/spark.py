@@ -9,13 +9,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC
-from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession, functions, types
+from pyspark.sql import DataFrame, SparkSession, functions
 from sqlglot import exp
 
 from ..columns import Table
@@ -27,7 +25,7 @@ from .duckdb_statements import STATEMENTS
 from .spark_dialect import MaysendSpark
 from .spark_parts import Part, Work, gathered, parts_of, row_by_row, tables_in, written
 from .spark_shared import KEPT, Shared
-from .spark_sources import columns_of, files_of, is_parquet, own, read, stamps, uri
+from .spark_sources import columns_of, files_of, is_parquet, own, read, stamps, uri, without_zones
 from .spark_words import errors, quoted
 
 _SETTINGS: Mapping[str, str] = {
@@ -185,13 +183,13 @@ class Spark:
         """A query's rows; found here, where all that it reads is files that this machine sees."""
         if tables_in([query]) <= {*self._here, *self._parts, *self._views}:
             return self.local.rows(query)
-        frame, plain = _without_zones(self._frame(query))
+        frame, plain = without_zones(self._frame(query))
         with errors():
             return [plain(row) for row in frame.collect()]
 
     def stream(self, query: exp.Query) -> Iterator[tuple[Any, ...]]:
         """A query's rows as they come."""
-        frame, plain = _without_zones(self._frame(query))
+        frame, plain = without_zones(self._frame(query))
         with errors():
             for row in frame.toLocalIterator(prefetchPartitions=True):
                 yield plain(row)
@@ -379,23 +377,3 @@ def _at_once(session: SparkSession) -> int:
         return int(session.sparkContext.defaultParallelism)
     with errors():
         return session.range(1 << 20).select(functions.spark_partition_id()).distinct().count()
-
-
-def _without_zones(frame: DataFrame) -> tuple[DataFrame, Any]:
-    """The frame with its instants as times in UTC, and what makes a row a tuple in which they have their zone again.
-
-    pyspark would give them in the zone of this process, and without it.
-    """
-    at = {place for place, field in enumerate(frame.schema.fields) if isinstance(field.dataType, types.TimestampType)}
-    if not at:
-        return frame, tuple
-    names = [f"c{place}" for place in range(len(frame.columns))]
-    renamed = frame.toDF(*names)
-    plain = [functions.col(n).cast("timestamp_ntz") if i in at else functions.col(n) for i, n in enumerate(names)]
-    return renamed.select(*plain), partial(_with_zones, at)
-
-
-def _with_zones(at: set[int], row: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple(
-        value.replace(tzinfo=UTC) if place in at and value is not None else value for place, value in enumerate(row)
-    )

@@ -6,8 +6,11 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC
+from functools import partial
 from glob import glob
 from pathlib import Path
+from typing import Any
 
 from pyspark.errors import PySparkTypeError
 from pyspark.sql import Column, DataFrame, SparkSession, functions, types
@@ -195,6 +198,26 @@ def columns_of(schema: types.StructType) -> dict[str, ColumnType]:
     for field in schema.fields:
         found |= {name: type_ for name, type_ in _fields((field.name,), field.dataType) if name not in found}
     return found
+
+
+def without_zones(frame: DataFrame) -> tuple[DataFrame, Any]:
+    """The frame with its instants as times in UTC, and what makes a row a tuple in which they have their zone again.
+
+    pyspark would give them in the zone of this process, and without it.
+    """
+    at = {place for place, field in enumerate(frame.schema.fields) if isinstance(field.dataType, types.TimestampType)}
+    if not at:
+        return frame, tuple
+    names = [f"c{place}" for place in range(len(frame.columns))]
+    renamed = frame.toDF(*names)
+    plain = [functions.col(n).cast("timestamp_ntz") if i in at else functions.col(n) for i, n in enumerate(names)]
+    return renamed.select(*plain), partial(_with_zones, at)
+
+
+def _with_zones(at: set[int], row: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(
+        value.replace(tzinfo=UTC) if place in at and value is not None else value for place, value in enumerate(row)
+    )
 
 
 def _inside(directory: Path) -> list[str]:
