@@ -135,8 +135,10 @@ class _Reader:
         if character.lower() in _CLASSES:
             self._at += 1
             return self._among(_CLASSES[character.lower()], negated=character.isupper())
-        one = self._one()
-        return self._letter("i") if one in ("\\x{69}", "\\x{49}") else one
+        if found := _HEX.match(self._pattern, self._at):
+            self._at = found.end()
+            return self._letter(chr(int(found[1] or found[2], 16)))
+        return self._one()
 
     def _one(self) -> str:
         """An escape that is one character or a property, written the same in a class and outside."""

@@ -44,6 +44,7 @@ PATTERNS = [
         r"(?i)^\w+$",
         r"(?i)^\Wstanbul",
         r"(?i)\x69s",
+        r"(?i)^\x{130}",
         r"(?i)\Qis\E",
         r"(?i)^[\pL]stanbul",
         r"(?i)^[\W]stanbul",

@@ -144,14 +144,18 @@ def test_a_file_that_spark_would_pass_over_is_refused(root: Path, running: Spark
 
 def test_a_running_session_goes_on_as_it_was(root: Path, running: SparkSession) -> None:
     """Settings of its own change no answer either."""
+    (root / "segments/elsewhere.yaml").write_text('where: {property: email, matches: "^1.?@x\\\\.org$"}\n')
+    expected = runner.decide(loaded_project(root), AS_OF, loaded_plugins())
     project = yaml.safe_load((root / "project.yaml").read_text())
-    project["engine"] = {"type": "spark", "master": running.sparkContext.master}
+    settings = {"spark.sql.parser.escapedStringLiterals": "true", "spark.sql.timestampType": "TIMESTAMP_NTZ"}
+    project["engine"] = {"type": "spark", "master": running.sparkContext.master, "settings": settings}
     (root / "project.yaml").write_text(yaml.safe_dump(project))
     running.range(1).createOrReplaceTempView("profiles")
     running.conf.set("spark.sql.session.timeZone", "America/New_York")
     try:
         with runner.opened(loaded_project(root), AS_OF, loaded_plugins()) as run:
             assert len(run.backend.rows(exp.select("id").from_("profiles"))) == 12
+        assert runner.decide(loaded_project(root), AS_OF, loaded_plugins()) == expected
         assert running.table("profiles").count() == 1
         assert running.conf.get("spark.sql.session.timeZone") == "America/New_York"
     finally:
